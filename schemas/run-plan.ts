@@ -65,7 +65,9 @@ export const rules: ReadonlyArray<PlanRule> = [
   ...methodRules,
   overridesSaySomething,
   planRule("packed-base-is-frozen", "model.weights", ({ adapter, model }) =>
-    model.weights !== undefined && model.weights !== "f32" && factsOfMethod(adapter).trains === "weights"
+    model.weights !== undefined &&
+    !["f32", "file"].includes(model.weights) &&
+    factsOfMethod(adapter).trains === "weights"
       ? `found "${model.weights}" with adapter.method "${adapter.method}", which trains the weights themselves; expected "f32", or another method`
       : undefined
   ),

@@ -102,7 +102,7 @@ const entriesOf = (name: string, size: number): string =>
 const KERNEL = /^KERNEL\((\w+)\)/gm
 
 /** The files that are compiled once: of a library, not of its kernels. */
-const ONCE = ["describe.c", "node.c"]
+const ONCE = ["describe.c", "mapped.c", "node.c"]
 
 /** The files that are made. */
 const made = (): Readonly<Record<string, string>> => ({ "declared.h": declared(), ...expressions() })

@@ -6,7 +6,7 @@
  */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import type { Packing } from "../numbers/index.ts"
+import type { MatrixFormat, Packing } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked, type PackedMatrix, unpacked } from "../tensors/index.ts"
 import { declareKernel, optional, read, write } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
@@ -14,7 +14,7 @@ import { PACKING_WORDS } from "./wasm/product.ts"
 import { programs } from "./webgpu/loaded.ts"
 
 interface Attributes {
-  readonly packing: Packing
+  readonly packing: MatrixFormat
   /** of W: the last word of a row may hold fewer numbers than others */
   readonly columns: number
 }
@@ -39,7 +39,7 @@ const dequantize = defineKernel<"words" | "scales", Attributes>({
     return [whole]
   },
   webgpu: ({ words, scales }, { packing, columns }, engine) => [
-    programs().dequantizeOnWebgpu(engine, packing, words, scales, columns)
+    programs().dequantizeOnWebgpu(engine, packing as Packing, words, scales, columns)
   ]
 })
 

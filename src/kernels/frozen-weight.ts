@@ -9,15 +9,15 @@
  */
 import type { Tensor, Tensor1D, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { BLOCK, type Packing } from "../numbers/index.ts"
+import type { MatrixFormat, Packing } from "../numbers/index.ts"
 import { type FrozenMatrix, isPacked } from "../tensors/index.ts"
 import { dequantized } from "./dequantize.ts"
 import type { WasmEngine } from "./wasm/engine.ts"
 import { matrixOf, type Product } from "./wasm/product.ts"
 import type { Product as WebgpuProduct } from "./webgpu/product.ts"
 
-/** Storage format of a frozen weight, as in `model.weights` of a plan. */
-export type Form = "f32" | Packing
+/** Format of a frozen weight on the device. */
+export type Form = "f32" | MatrixFormat
 
 /** Returns the storage format of a weight. */
 export const formOf = (W: FrozenMatrix): Form => (isPacked(W) ? W.packing : "f32")
@@ -34,7 +34,7 @@ export const weightInputs = (W: FrozenMatrix): WeightInputs<Tensor> =>
   (isPacked(W) ? { W: W.words, ...(W.scales === null ? {} : { scales: W.scales }) } : { W }) as WeightInputs<Tensor>
 
 /** Whether a weight has a scale for each row in a tensor of its own. */
-const hasScales = (form: Form): boolean => form !== "f32" && BLOCK[form] === null
+const hasScales = (form: Form): boolean => form === "f16" || form === "int8"
 
 /** Returns `inputsToSave` for a weight of this format. */
 export const weightToSave = (form: Form): ReadonlyArray<WeightInput> => (hasScales(form) ? ["W", "scales"] : ["W"])
@@ -70,7 +70,8 @@ export const weightOnWebgpu = (
   { W, scales }: WeightInputs<TensorInfo>
 ): Pick<WebgpuProduct, "b" | "packed"> => ({
   b: W,
-  ...(form === "f32" ? {} : { packed: { packing: form, scales: hasScales(form) ? scales : undefined } })
+  // native alone maps files
+  ...(form === "f32" ? {} : { packed: { packing: form as Packing, scales: hasScales(form) ? scales : undefined } })
 })
 
 /** Returns a kernel's bias input; empty for a layer without a bias, so that no tensor of zeros is created. */
@@ -88,5 +89,5 @@ export const startOf = (bias: TensorInfo | undefined): "zero" | { readonly bias:
 /** Creates one definition per format. `name`: returns the kernel's name for the format. */
 export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {
   const of = (form: Form) => define(form, (own) => (form === "f32" ? own : `${own}_${form}`))
-  return { f32: of("f32"), f16: of("f16"), int8: of("int8"), q4: of("q4"), q8: of("q8") }
+  return { f32: of("f32"), f16: of("f16"), int8: of("int8"), q4: of("q4"), q8: of("q8"), mapped: of("mapped") }
 }

@@ -45,6 +45,7 @@ export {
   type Whitening,
   type XChoice
 } from "./lora-pro-theorem.ts"
+export { bytesOfFileRow, FILE_TYPES, fileMapper, mappedMatrix } from "./mapped-matrix.ts"
 export { maxPooling } from "./max-pooling.ts"
 export { orthogonality } from "./orthogonality.ts"
 export { patches } from "./patches.ts"

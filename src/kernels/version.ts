@@ -1,2 +1,2 @@
 /** Version of the compiled kernels: the first digits of the SHA-256 of their checksums, written by `bun run kernels`. */
-export const kernelsVersion = "b64e222b28f6"
+export const kernelsVersion = "b1d71a4d00b1"

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import type { Packing } from "../numbers/index.ts"
+import type { WeightForm } from "../numbers/index.ts"
 import { forEachTensor, type HostTensor, type StoredTensor } from "../safetensors/index.ts"
 import { modelErrorOf, readHeaders, shapeProblems } from "./checkpoint.ts"
 import { newHeadParameters } from "./head.ts"
@@ -64,7 +64,7 @@ export interface LoadFolderOptions {
   /** seed of the head's new parameters */
   readonly seed: number
   /** storage format of linear-layer weights, default "f32"; all other parameters are float32 */
-  readonly weights?: "f32" | Packing
+  readonly weights?: WeightForm
   /** parameters kept in float32 regardless: those to be trained directly, which should start unrounded; default: none */
   readonly whole?: ReadonlyArray<string>
 }
@@ -89,11 +89,17 @@ export const loadFolder = (
       }
       tensors.set(tensor, name)
     }
-    const { weights, packed, known, upload } = yield* uploaded(folder, { reader: "folder", form, sites, whole })
-    const missing = yield* Effect.filter(tensors.keys(), (found) => Effect.map(known(tensors.get(found)!), (is) => !is))
-    yield* forEachTensor(missing, (tensor, found) => upload(tensors.get(found)!, tensor, found.name)).pipe(
-      Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error)))
+    const { weights, packed, known, map, upload } = yield* uploaded(folder, { reader: "folder", form, sites, whole })
+    const missing = yield* Effect.filter(tensors, ([stored, name]) =>
+      Effect.map(
+        Effect.flatMap(known(name), (is) => (is ? Effect.succeed(true) : map(name, { ...stored, type: stored.dtype }))),
+        (is) => !is
+      )
     )
+    yield* forEachTensor(
+      missing.map(([stored]) => stored),
+      (tensor, found) => upload(tensors.get(found)!, tensor, found.name)
+    ).pipe(Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error))))
     for (const [name, value] of [...newHeadParameters(head, seed), ...computed]) yield* upload(name, value)
     return { weights, packed }
   })

@@ -9,6 +9,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import {
+  isPacking,
   KEPT,
   KEPT_TABLES,
   LARGEST_STORABLE,
@@ -16,10 +17,12 @@ import {
   type Packing,
   packMatrix,
   TABLES,
-  type Unstorable
+  type Unstorable,
+  type WeightForm
 } from "../numbers/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import { type LinearSite, type PackedMatrix, tensorsOfMatrix, uploadPacked, type Weights } from "../tensors/index.ts"
+import type { MappedWeight, StoredMatrix } from "./mapped-weights.ts"
 import { ModelError } from "./model.ts"
 import { SharedParts, sharedIdentity } from "./shared-parts.ts"
 
@@ -27,7 +30,7 @@ interface UploadOptions {
   /** what reads the folder: two that read the same name may bring other numbers, such as its transpose */
   readonly reader: string
   /** how weights of linear layers are held; everything but tables is float32 */
-  readonly form: "f32" | Packing
+  readonly form: WeightForm
   /** the linear layers */
   readonly sites: ReadonlyArray<LinearSite>
   /** parameters with a row for each token, held as `TABLES` says; none unless given */
@@ -44,16 +47,22 @@ interface Uploaded {
   readonly known: (name: string) => Effect.Effect<boolean>
   /** Brings a parameter to the device. `stored`: its name in the checkpoint; without one it is this model's own. */
   readonly upload: (name: string, tensor: HostTensor, stored?: string) => Effect.Effect<void, ModelError>
+  /** Leaves a matrix in its file, where that is possible; false: it is to be brought by `upload`. */
+  readonly map: (
+    name: string,
+    stored: StoredMatrix | undefined
+  ) => Effect.Effect<boolean, ModelError, FileSystem.FileSystem>
   /** Brings a matrix as it is packed already, where a packed parameter may be held so; false: it is to be brought by `upload`. */
   readonly keep: (name: string, packed: () => PackedHostMatrix | null) => boolean
 }
 
 /** A parameter on the device. */
-type Held = { readonly tensor: Tensor } | { readonly matrix: PackedMatrix }
+type Held = { readonly tensor: Tensor } | { readonly matrix: PackedMatrix } | MappedWeight
 
 const disposeHeld = (held: Held): void => {
   if ("tensor" in held) held.tensor.dispose()
   else tf.dispose([...tensorsOfMatrix(held.matrix)])
+  if ("release" in held) held.release()
 }
 
 /**
@@ -75,15 +84,17 @@ export const uploaded = (
     const rows = (names: ReadonlyArray<string>, packing: Packing | null, kept: ReadonlyArray<Packing>) =>
       names.filter((name) => !whole.includes(name)).map((name) => [name, { packing, kept }] as const)
     const linear = sites.map((site) => `${site.name}.weight`)
+    const mappable = form === "file" ? new Set([...linear, ...tables].filter((name) => !whole.includes(name))) : null
     /** of what is not float32 whatever it is: how it is packed, and in what packings it may come and stay */
     const held = new Map(
-      form === "f32" ? [] : [...rows(tables, TABLES[form], KEPT_TABLES), ...rows(linear, form, KEPT[form])]
+      isPacking(form) ? [...rows(tables, TABLES[form], KEPT_TABLES), ...rows(linear, form, KEPT[form])] : []
     )
     const put = (name: string, value: Held): void => {
       if ("tensor" in value) tensors.set(name, value.tensor)
       else packed.set(name, value.matrix)
     }
-    const keyOf = (name: string) => JSON.stringify([reader, identity, name, held.has(name) ? form : "f32"])
+    const keyOf = (name: string) =>
+      JSON.stringify([reader, identity, name, held.has(name) || mappable?.has(name) ? form : "f32"])
     /** `made`: the parameter, where this model may be the first that has it. */
     const sharing = (parts: SharedParts, name: string, made?: Held): Effect.Effect<void> =>
       parts
@@ -114,6 +125,16 @@ export const uploaded = (
       Effect.flatMap(heldAs(held.get(name)?.packing ?? null, tensor, folder, stored ?? name), (value) =>
         stored !== undefined && parts !== null ? sharing(parts, name, value) : Effect.sync(() => keepOwn(name, value))
       )
+    const map: Uploaded["map"] = (name, stored) =>
+      Effect.gen(function* () {
+        if (stored === undefined || mappable?.has(name) !== true) return false
+        const { mappedWeight } = yield* Effect.promise(() => import("./mapped-weights.ts"))
+        const value = yield* mappedWeight(stored)
+        if (value === null) return false
+        if (parts === null) keepOwn(name, value)
+        else yield* sharing(parts, name, value)
+        return true
+      })
     const keep: Uploaded["keep"] = (name, given) => {
       const way = held.get(name)
       const matrix = way === undefined || way.kept.length === 0 ? null : given()
@@ -130,7 +151,7 @@ export const uploaded = (
         packed.has(name) ? `${name} is packed: see Model.packed` : `model ${folder} has no parameter ${name}`
       )
     }
-    return { weights, packed, known, upload, keep }
+    return { weights, packed, known, map, upload, keep }
   })
 
 /** A parameter on the device until it is disposed, packed or as it is. */

@@ -21,6 +21,15 @@
 
 export type Packing = "f16" | "int8" | "q4" | "q8"
 
+/** Format of a frozen matrix that is not a float32 tensor. "mapped": it stays in its file, in the file's own type (`models/mapped-weights.ts`). */
+export type MatrixFormat = Packing | "mapped"
+
+/** Form of frozen matrices in memory, a value of `model.weights`. "file": they stay in their file if the device reads it, else float32. */
+export type WeightForm = "file" | "f32" | Packing
+
+/** Returns whether the form rounds weights. */
+export const isPacking = (form: WeightForm): form is Packing => form !== "file" && form !== "f32"
+
 /** Values per 32-bit word. */
 export const PER_WORD = { f16: 2, int8: 4, q4: 8, q8: 4 } as const satisfies Record<Packing, number>
 

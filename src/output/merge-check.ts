@@ -12,7 +12,7 @@ import { counted, number, scientific } from "../boundary/index.ts"
 import type { Device } from "../device/index.ts"
 import type { Sources } from "../hub/hub.ts"
 import type { Network } from "../models/index.ts"
-import type { Packing } from "../numbers/index.ts"
+import { isPacking, type WeightForm } from "../numbers/index.ts"
 import type { BaseIdentity } from "./inputs.ts"
 import type { TensorCounts } from "./merged-tensors.ts"
 import { fenced, markdown } from "./model-card/card-source.ts"
@@ -170,7 +170,7 @@ export interface MergedCard {
   /** lines below the title that describe the model */
   readonly introduction: ReadonlyArray<string>
   /** precision of the weights of linear layers during training */
-  readonly weights: "f32" | Packing
+  readonly weights: WeightForm
   /** base model of the merge */
   readonly base: BaseIdentity
   /** counts of tensors by origin */
@@ -205,7 +205,7 @@ const title = ({ name, introduction }: MergedCard): string =>
 
 /** Notes that a base that the run held in fewer bits is dequantized here. */
 const packedNote = ({ weights, counts }: MergedCard): string =>
-  weights === "f32"
+  !isPacking(weights)
     ? ""
     : ` During training the base's linear layers were stored as ${weights}; here they have these rounded values, with the adapter added${counts.rounded === 0 ? "" : `, or without it in ${counts.rounded} tensors`}.`
 

@@ -75,7 +75,9 @@ export const trainedParameters = <M extends Network>(adapted: Adapted<M>): Reado
 /** Returns the weights that the run held in fewer bits, dequantized as the run computed with them. */
 export const roundedParameters = <M extends Network>({ model }: Adapted<M>): ReadonlyMap<string, ChangedParameter> =>
   new Map(
-    [...(model.packed ?? [])].map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => dequantized(W)) }])
+    [...(model.packed ?? [])]
+      .filter(([, { packing }]) => packing !== "mapped")
+      .map(([name, W]) => [name, { shape: W.shape, read: readOnce(name, () => dequantized(W)) }])
   )
 
 /** Counts of a merged file's tensors by origin. */

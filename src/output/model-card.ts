@@ -11,6 +11,7 @@ import * as Path from "effect/Path"
 import { factsOfInit, factsOfMethod, factsOfOptimizer, type MethodFacts } from "../../schemas/index.ts"
 import { type FileError, writeFileAtomic } from "../files/index.ts"
 import { readBaseCard } from "../models/index.ts"
+import { isPacking } from "../numbers/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
 import { type Metrics, scoreOf, written } from "../training/index.ts"
 import {
@@ -120,7 +121,7 @@ const initNote = (adapter: ResolvedPlan["plan"]["adapter"]): string => {
 
 /** Notes that a loader which adds the adapter to the base on disk computes over other weights than the run did. */
 const packedNote = (resolved: ResolvedPlan): string =>
-  !("weights" in resolved.plan.model) || resolved.plan.model.weights === "f32"
+  !("weights" in resolved.plan.model) || !isPacking(resolved.plan.model.weights)
     ? ""
     : ` Training used linear weights rounded to ${resolved.plan.model.weights}; with unrounded weights logits may differ slightly. \`merge\` writes the rounded weights.`
 

@@ -14,7 +14,7 @@
  */
 import { adapterSize, fullest, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
-import { packedBytes, TABLES } from "../numbers/index.ts"
+import { isPacking, type Packing, packedBytes, TABLES, type WeightForm } from "../numbers/index.ts"
 import { optimizerOf, type StateSize } from "../optimizers/index.ts"
 import type { LinearSite } from "../tensors/index.ts"
 import { PASS_BYTES } from "../training/index.ts"
@@ -49,9 +49,6 @@ export const FLOAT = 4
 /** Bytes of a process with tfjs, Effect and a tokenizer. */
 const RUNTIME = 220e6
 
-/** Storage format of linear layers. */
-type WeightForm = "f32" | Parameters<typeof packedBytes>[0]
-
 /** Counts the weights of linear layers. */
 export const numbersIn = (sites: ReadonlyArray<LinearSite>): number =>
   sites.reduce((sum, site) => sum + site.in * site.out, 0)
@@ -65,14 +62,15 @@ export const bytesOfWeights = (
   frozen: number,
   tables: ReadonlyArray<Sizes> = []
 ): number => {
-  const saved = (matrices: ReadonlyArray<Sizes>, packing: Exclude<WeightForm, "f32"> | null) =>
+  const saved = (matrices: ReadonlyArray<Sizes>, packing: Packing | null) =>
     packing === null
       ? 0
       : matrices.reduce(
           (sum, { out, in: inputs }) => sum + FLOAT * out * inputs - packedBytes(packing, [out, inputs]),
           0
         )
-  if (form === "f32") return FLOAT * frozen
+  // a device that does not map files reads them as float32
+  if (!isPacking(form)) return FLOAT * frozen
   return FLOAT * frozen - saved(sites, form) - saved(tables, TABLES[form])
 }
 

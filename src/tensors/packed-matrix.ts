@@ -1,11 +1,11 @@
 /** A frozen weight in fewer bits on the device; `src/numbers` says how its words are laid out. */
 import type { Tensor, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
-import type { MatrixShape, Packing } from "../numbers/index.ts"
+import type { MatrixFormat, MatrixShape } from "../numbers/index.ts"
 
 export interface PackedMatrix {
   /** format of its numbers */
-  readonly packing: Packing
-  /** `[out, wordsOfRow]`, int32 */
+  readonly packing: MatrixFormat
+  /** `[out, wordsOfRow]`, int32; of a mapped matrix `[out, 2]`, where each row lies */
   readonly words: Tensor2D
   /** `[out]`; null: they are in the blocks */
   readonly scales: Tensor1D | null
@@ -23,7 +23,7 @@ export const tensorsOfMatrix = (W: FrozenMatrix): ReadonlyArray<Tensor> =>
   isPacked(W) ? [W.words, ...(W.scales === null ? [] : [W.scales])] : [W]
 
 /** Unpacks W [out, columns] to float32 with tfjs ops. `scales` is given if rows have them. */
-export type Unpack = (words: Tensor, scales: Tensor, packing: Packing, columns: number) => Tensor
+export type Unpack = (words: Tensor, scales: Tensor, packing: MatrixFormat, columns: number) => Tensor
 
 let unpack: Unpack | undefined
 

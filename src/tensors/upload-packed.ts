@@ -10,7 +10,7 @@
  */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { BLOCK, type PackedHostMatrix, PER_WORD, wordsOfRow } from "../numbers/index.ts"
+import { BLOCK, type PackedHostMatrix, type Packing, PER_WORD, wordsOfRow } from "../numbers/index.ts"
 import { type PackedMatrix, provideUnpack, type Unpack } from "./packed-matrix.ts"
 
 /** Digits of 32-bit words, from the lowest. */
@@ -71,12 +71,13 @@ const inBlocks = (words: Tensor, packing: "q4" | "q8", columns: number): Tensor 
   return tf.slice(tf.reshape(whole, [out, blocks * BLOCK[packing]]), [0, 0], [out, columns])
 }
 
-const unpack: Unpack = (words, scales, packing, columns) =>
+const unpack = (words: Tensor, scales: Tensor, packing: Packing, columns: number): Tensor =>
   packing === "q4" || packing === "q8" ? inBlocks(words, packing, columns) : scaledRows(words, scales, packing, columns)
 
 /** Uploads a packed matrix. The caller owns its tensors. */
 export const uploadPacked = ({ packing, words, scales, shape }: PackedHostMatrix): PackedMatrix => {
-  provideUnpack(unpack)
+  // devices that map files have kernels of ours
+  provideUnpack(unpack as Unpack)
   return {
     packing,
     words: tf.tensor2d(words, [shape[0], words.length / shape[0]], "int32"),

@@ -1,5 +1,6 @@
 /** Packed numbers as floats. */
 #include "declared.h"
+#include "file-types.h"
 #include "packing.h"
 
 /** Stores that follow each other stay so: backwards they take JavaScriptCore two to three times as long. */
@@ -62,8 +63,12 @@ APART void bytes(const int8_t *from, int32_t count, float scale, float *to) {
   for (; count > 0; count--) *to++ = scale * (float)*from++;
 }
 
-void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to) {
+void dequantize_row(int32_t packing, const uint32_t *matrix, size_t length, size_t at, int32_t first, int32_t count, float scale, float *to) {
+  const uint32_t *row = matrix + at * length;
   switch (packing) {
+#ifndef __wasm__
+  case MAPPED: return file_values(file_row(matrix, at), first, count, to);
+#endif
   case HALVES: return halves((const half *)row + first, count, scale, to);
   case BYTES: return bytes((const int8_t *)row + first, count, scale, to);
   case Q4: return q4_blocks(row, first, count, to);
@@ -138,6 +143,6 @@ KERNEL(dequantize) {
   const int32_t end = least((chunk + 1) * args->perChunk, args->rows);
   for (int32_t i = chunk * args->perChunk; i < end; i++) {
     const float scale = packing >= Q4 ? 1 : FLOATS(args->scales)[i];
-    dequantize_row(packing, FLOATS(args->packed) + (size_t)i * args->length, 0, columns, scale, FLOATS(args->whole) + (size_t)i * columns);
+    dequantize_row(packing, AT(const uint32_t, args->packed), args->length, i, 0, columns, scale, FLOATS(args->whole) + (size_t)i * columns);
   }
 }

@@ -8,6 +8,7 @@
  *               c = Σ a·(d·q + m)                             where a vector has room for the sixteen numbers that a block is made of
  */
 #include "one-row.h"
+#include "file-types.h"
 #include "packing.h"
 #include "tiles.h"
 
@@ -89,8 +90,46 @@ INLINE void sums(int packing, const float *a, const uint32_t *const rows[FOUR], 
   for (int r = 0; r < FOUR; r++) out[r] = total(sum[r]) + rest[r];
 }
 
-INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, const float *a, const float *b, float *c, int32_t i,
-                       int32_t j0, int32_t columns, const float *block_sums) {
+#ifndef __wasm__
+/** Σ a·b over k numbers for four rows of a file, `type` known to the compiler: the sums of float32. */
+INLINE void sums_of_file(int type, const float *a, const uint8_t *const rows[FOUR], int32_t k, float out[FOUR]) {
+  vec sum[FOUR] = {};
+  float rest[FOUR] = {};
+  int32_t p = 0;
+  for (; p + SIXTEEN <= k; p += SIXTEEN)
+    for (int r = 0; r < FOUR; r++) {
+      vec y[SIXTEEN / W];
+      sixteen_of(type, rows[r], p, y);
+      EACH(i, SIXTEEN / W) sum[r] += load(a + p + i * W) * y[i];
+    }
+  if (type == FILE_F16 || type == FILE_BF16) {
+    for (; p + W <= k; p += W)
+      for (int r = 0; r < FOUR; r++) {
+        vec y = {};
+        EACH(i, W) y[i] = one_of(type, rows[r], p + i);
+        sum[r] += load(a + p) * y;
+      }
+    for (; p < k; p++)
+      for (int r = 0; r < FOUR; r++) rest[r] += a[p] * one_of(type, rows[r], p);
+  }
+  for (int r = 0; r < FOUR; r++) out[r] = total(sum[r]) + rest[r];
+}
+
+#define SUMS_OF(type) APART void sums_of_##type(const float *a, const uint8_t *const rows[FOUR], int32_t k, float *out) { sums_of_file(type, a, rows, k, out); }
+EACH_FILE_TYPE(SUMS_OF)
+
+/** Of rows of a table; those of float32 do not follow each other. */
+static void sums_of_rows(int type, const float *a, const uint8_t *const rows[FOUR], int32_t k, float *out) {
+  switch (type) {
+#define CASE(type)                                                                                                        case type: return sums_of_##type(a, rows, k, out);
+    EACH_FILE_TYPE(CASE)
+  }
+  sums(FLOAT32, a, (const uint32_t *const *)rows, k, NULL, out);
+}
+#endif
+
+INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, const float *a, const float *b, size_t ldb, float *c,
+                       int32_t i, int32_t j0, int32_t columns, const float *block_sums) {
   const float *scales = FLOATS(args->scales), *bias = FLOATS(args->bias);
   const float *a2 = FLOATS(args->a2) + (size_t)i * args->lda2, *b2 = FLOATS(args->b2);
   for (int32_t j = 0; j < columns; j += FOUR) {
@@ -98,10 +137,21 @@ INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, co
     float own[FOUR], second[FOUR] = {};
     for (int r = 0; r < FOUR; r++) {
       const size_t row = j0 + least(j + r, columns - 1);
-      rows[r] = (const uint32_t *)b + row * args->ldb;
       rows2[r] = (const uint32_t *)b2 + row * args->ldb2;
-      ask_for(rows[r] + (size_t)ROWS_AHEAD * args->ldb, args->ldb * sizeof(uint32_t));
+#ifndef __wasm__
+      if (packing == MAPPED) {
+        rows[r] = (const uint32_t *)file_row(b, row).at;
+        ask_for(file_row(b, least(row + ROWS_AHEAD, args->n - 1)).at, file_bytes(file_row(b, row).type, args->k));
+        continue;
+      }
+#endif
+      rows[r] = (const uint32_t *)b + row * ldb;
+      ask_for(rows[r] + (size_t)ROWS_AHEAD * ldb, ldb * sizeof(uint32_t));
     }
+#ifndef __wasm__
+    if (packing == MAPPED) sums_of_rows(file_row(b, j0).type, a, (const uint8_t *const *)rows, args->k, own);
+    else
+#endif
     sums(packing, a, rows, args->k, block_sums, own);
     if (args->k2 > 0) sums(FLOAT32, a2, rows2, args->k2, block_sums, second);
     for (int r = 0; r < FOUR && j + r < columns; r++) {
@@ -113,15 +163,18 @@ INLINE void columns_of(int packing, const uint8_t *heap, const Product *args, co
   }
 }
 
-void one_row(const uint8_t *heap, const Product *args, const float *a, const float *b, float *c, int32_t i, int32_t j0,
-             int32_t columns, float *scratch) {
+void one_row(const uint8_t *heap, const Product *args, int32_t packing, const float *a, const float *b, size_t ldb, float *c, int32_t i,
+             int32_t j0, int32_t columns, float *scratch) {
   a += (size_t)i * args->lda;
   c += (size_t)i * args->ldc;
-  switch (args->packing) {
-  case FLOAT32: return columns_of(FLOAT32, heap, args, a, b, c, i, j0, columns, scratch);
-  case HALVES: return columns_of(HALVES, heap, args, a, b, c, i, j0, columns, scratch);
-  case BYTES: return columns_of(BYTES, heap, args, a, b, c, i, j0, columns, scratch);
-  case Q8: return columns_of(Q8, heap, args, a, b, c, i, j0, columns, scratch);
+  switch (packing) {
+  case FLOAT32: return columns_of(FLOAT32, heap, args, a, b, ldb, c, i, j0, columns, scratch);
+  case HALVES: return columns_of(HALVES, heap, args, a, b, ldb, c, i, j0, columns, scratch);
+  case BYTES: return columns_of(BYTES, heap, args, a, b, ldb, c, i, j0, columns, scratch);
+#ifndef __wasm__
+  case MAPPED: return columns_of(MAPPED, heap, args, a, b, ldb, c, i, j0, columns, scratch);
+#endif
+  case Q8: return columns_of(Q8, heap, args, a, b, ldb, c, i, j0, columns, scratch);
   }
 #if W < 16
   for (int32_t block = 0; block < args->k / BLOCK; block++) {
@@ -130,5 +183,5 @@ void one_row(const uint8_t *heap, const Product *args, const float *a, const flo
     scratch[block] = total(sum);
   }
 #endif
-  columns_of(Q4, heap, args, a, b, c, i, j0, columns, scratch);
+  columns_of(Q4, heap, args, a, b, ldb, c, i, j0, columns, scratch);
 }

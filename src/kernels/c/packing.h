@@ -9,8 +9,8 @@
 #pragma once
 #include "heap.h"
 
-/** How a matrix is packed; from Q4 on its rows consist of blocks of 32 numbers. */
-enum { FLOAT32, HALVES, BYTES, Q4, Q8 };
+/** How a matrix is packed; from Q4 on its rows consist of blocks of 32 numbers. MAPPED: it stays in its file (`file-types.h`), natively. */
+enum { FLOAT32, HALVES, BYTES, Q4, Q8, MAPPED };
 /** Numbers of a block, and words. */
 enum { BLOCK = 32, Q4_WORDS = 5, Q8_WORDS = 9 };
 
@@ -112,8 +112,8 @@ INLINE vec numbers(int packing, const uint32_t *row, int32_t p) {
 }
 
 #define dequantize_row SUFFIX(dequantize_row)
-/** Packed numbers of a row, from number `first` on, as floats. */
-void dequantize_row(int32_t packing, const void *row, int32_t first, int32_t count, float scale, float *to);
+/** Numbers of row `row` of a packed matrix, from number `first` on, as floats; `length`: 32-bit words of a row. */
+void dequantize_row(int32_t packing, const uint32_t *matrix, size_t length, size_t row, int32_t first, int32_t count, float scale, float *to);
 
 /** Numbers of W packed rows → rows of W numbers, `step` floats apart: of k terms those that lie in whole vectors or blocks. Returns their number. */
 #ifdef __wasm__

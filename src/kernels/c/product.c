@@ -14,6 +14,7 @@
  */
 #include "heap.h"
 #include "declared.h"
+#include "file-types.h"
 #include "one-row.h"
 #include "packing.h"
 #include "thin.h"
@@ -25,6 +26,12 @@
 #define BAND 192
 /** Rows up to which packing B costs more than it saves. */
 #define FEW 12
+
+#ifdef __wasm__
+#define OF_FILE(packing) 0
+#else
+#define OF_FILE(packing) ((packing) == MAPPED)
+#endif
 
 /** As `pack_rows`, of packed rows; `ldb` counts 32-bit words. Dequantizes W rows of W or more numbers at a time. */
 static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, int32_t first, int32_t k, const float *scales,
@@ -43,7 +50,7 @@ static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, 
       const int32_t depth = least(PART, k - p);
       for (int32_t i = 0; i < W; i++) {
         if (j + i < width)
-          dequantize_row(packing, b + (j + i) * ldb, first + p, depth, packing >= Q4 ? 1 : scales[j + i], rows + i * PART);
+          dequantize_row(packing, b, ldb, j + i, first + p, depth, packing >= Q4 ? 1 : scales[j + i], rows + i * PART);
         else for (int32_t q = 0; q < depth; q++) rows[i * PART + q] = 0;
       }
       int32_t q = 0;
@@ -56,18 +63,35 @@ static void pack_quantized_rows(int32_t packing, const uint32_t *b, size_t ldb, 
 
 static void pack_quantized_columns(int32_t packing, const uint32_t *b, size_t ldb, int32_t first, int32_t k, const float *scales,
                                    int32_t width, float *to) {
-  for (int32_t p = 0; p < k; p++, b += ldb, to += COLUMNS) {
-    if (width == COLUMNS && first % W == 0) {
+  for (int32_t p = 0; p < k; p++, to += COLUMNS) {
+    if (width == COLUMNS && first % W == 0 && !OF_FILE(packing)) {
+      const uint32_t *row = b + p * ldb;
       vec own[VECTORS];
-      if (packing == BYTES) EACH(r, COLUMNS / RUN) of_run((const int8_t *)b + first + r * RUN, own + r * RUN / W);
-      else EACH(v, VECTORS) own[v] = numbers(packing, b, first + v * W);
+      if (packing == BYTES) EACH(r, COLUMNS / RUN) of_run((const int8_t *)row + first + r * RUN, own + r * RUN / W);
+      else EACH(v, VECTORS) own[v] = numbers(packing, row, first + v * W);
       EACH(v, VECTORS) store(to + v * W, packing >= Q4 ? own[v] : scales[p] * own[v]);
       continue;
     }
-    dequantize_row(packing, b, first, width, packing >= Q4 ? 1 : scales[p], to);
+    dequantize_row(packing, b, ldb, p, first, width, packing >= Q4 ? 1 : scales[p], to);
     for (int32_t i = width; i < COLUMNS; i++) to[i] = 0;
   }
 }
+
+#ifndef __wasm__
+/** What a thin product reads of a file: rows of B (`nt`) or columns as rows (`nn`), [n, k]. */
+static void thin_rows(int columns_as_rows, const void *b, int32_t at, int32_t first, int32_t k, int32_t n, float *to) {
+  if (!columns_as_rows)
+    for (int32_t j = 0; j < n; j++) file_values(file_row(b, at + j), first, k, to + (size_t)j * k);
+  else
+    for (int32_t p = 0; p < k; p++) {
+      float row[THIN];
+      file_values(file_row(b, first + p), at, n, row);
+      for (int32_t j = 0; j < n; j++) to[(size_t)j * k + p] = row[j];
+    }
+}
+#else
+#define thin_rows(...) ((void)0)
+#endif
 
 /** C ← scale·C, of a chunk whose sums are whole. */
 static void scale_rows(float *c, size_t ldc, int32_t rows, int32_t columns, float scale) {
@@ -86,12 +110,21 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
   const float *a = FLOATS(args->a) + (size_t)outer * args->aOuter + (size_t)inner * args->aInner;
   const float *b = FLOATS(args->b) + (size_t)outer * args->bOuter + (size_t)inner * args->bInner;
   float *c = FLOATS(args->c) + (size_t)outer * args->cOuter + (size_t)inner * args->cInner;
-  const size_t lda = args->lda, ldb = args->ldb, ldc = args->ldc, lda2 = args->lda2, ldb2 = args->ldb2;
+  const size_t lda = args->lda, ldc = args->ldc, lda2 = args->lda2, ldb2 = args->ldb2;
+  size_t ldb = args->ldb;
   const float *a2 = FLOATS(args->a2), *b2 = FLOATS(args->b2), *bias = FLOATS(args->bias), *scales = FLOATS(args->scales);
-  const int32_t k = args->k, k2 = kind == TN ? 0 : args->k2, packing = kind == TN ? 0 : args->packing;
+  const int32_t k = args->k, k2 = kind == TN ? 0 : args->k2;
+  int32_t packing = kind == TN ? 0 : args->packing;
+#ifndef __wasm__
+  if (OF_FILE(packing)) {
+    const int32_t length = kind == NT ? k : args->n;
+    const float *floats = as_floats(b, kind == NT ? args->n : k, length);
+    if (floats != NULL) packing = FLOAT32, b = floats, ldb = length;
+  }
+#endif
   const int32_t alone = kind == NT && args->m == 1;
-  if (alone) one_row(heap, args, a, b, c, i0, j0, columns, panels);
-  const int32_t thin = packing == 0 && k2 == 0 && args->n <= THIN;
+  if (alone) one_row(heap, args, packing, a, b, ldb, c, i0, j0, columns, panels);
+  const int32_t thin = (packing == 0 || OF_FILE(packing)) && k2 == 0 && args->n <= THIN;
   // fewer columns, of which more terms are a block
   const int32_t most = thin && kind != TN ? DEPTH * COLUMNS / THIN : DEPTH;
   const int32_t blocks = alone ? 0 : k <= most ? 1 : (k + most - 1) / most;
@@ -107,8 +140,9 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
       float *own = c + i0 * ldc + j0;
       if (kind == TN) turned(a + p0 * lda + i0, lda, rows, b + p0 * ldb + j0, ldb, columns, terms, own, ldc, start, bias + j0, panels);
       else {
-        if (kind == NN) columns_as_rows(b + p0 * ldb + j0, ldb, terms, columns, panels);
-        const Side right = kind == NN ? (Side){panels, terms, 1} : (Side){b + j0 * ldb + p0, ldb, 1};
+        if (OF_FILE(packing)) thin_rows(kind == NN, b, j0, p0, terms, columns, panels);
+        else if (kind == NN) columns_as_rows(b + p0 * ldb + j0, ldb, terms, columns, panels);
+        const Side right = kind == NN || OF_FILE(packing) ? (Side){panels, terms, 1} : (Side){b + j0 * ldb + p0, ldb, 1};
         dots(a + i0 * lda + p0, lda, rows, right.at, right.row, columns, terms, own, ldc, start, bias + j0);
       }
       continue;

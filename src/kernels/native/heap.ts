@@ -1,5 +1,6 @@
 /** Native kernels in the place of a wasm module's, on its memory. What opens the library is `library.ts`; a page has neither. */
 import type { Foreign, Pointer } from "../../ffi/index.ts"
+import type { WasmEngine } from "../wasm/engine.ts"
 import type { ProductCuts } from "../wasm/product-cuts.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
@@ -15,12 +16,15 @@ export interface NativeLibrary {
   readonly available: ReadonlyArray<string>
   readonly kernels: ReadonlyMap<string, NativeKernel>
   readonly pointerTo: Foreign["pointerTo"]
+  /** absent on Windows */
+  readonly mapFile: WasmEngine["mapFile"]
 }
 
 /** A wasm memory, as the library's kernels address it. */
 export interface Heap {
   readonly file: string
   readonly cuts: ProductCuts
+  readonly mapFile: WasmEngine["mapFile"]
   pointer: Pointer
   /** Must be called after the memory has grown, since its address may change. */
   readonly moved: () => void
@@ -30,10 +34,11 @@ export interface Heap {
 
 type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
-export const heapOf = ({ file, kernels: own, pointerTo }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
+export const heapOf = ({ file, kernels: own, pointerTo, mapFile }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
   const heap: Heap = {
     file,
     cuts: NATIVE_CUTS,
+    mapFile,
     pointer: undefined,
     moved: () => {
       heap.pointer = pointerTo(new Uint8Array(memory.buffer))

@@ -23,7 +23,8 @@ const KERNEL = { parameters: ["pointer", "u32", "i32", "u32"], result: "void" } 
  * `wanted`: an instruction set that the processor supports, to use instead of its best one; default: the one that the environment names.
  */
 export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_INSTRUCTIONS"]): NativeLibrary => {
-  const { open, text, pointerTo } = runtime()
+  const foreign = runtime()
+  const { open, text, pointerTo } = foreign
   const { describe } = open(file, { describe: { parameters: [], result: "pointer" } })
   const [best, ...names] = text(describe()).split(" ")
   if (!best) throw new Error(`${file} has no kernels for this processor`)
@@ -41,7 +42,24 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
     instructions,
     available,
     kernels: new Map(names.map((name) => [name, calls[`${name}_${instructions}`]!])),
-    pointerTo
+    pointerTo,
+    mapFile: process.platform === "win32" ? undefined : mappingOf(foreign, file)
+  }
+}
+
+/** What maps files (`c/mapped.c`). */
+const mappingOf = ({ open, text, pointerTo, addressOf }: Foreign, library: string): NativeLibrary["mapFile"] => {
+  const calls = open(library, {
+    map_file: { parameters: ["pointer", "u64"], result: "pointer" },
+    map_error: { parameters: [], result: "pointer" },
+    unmap_file: { parameters: ["pointer", "u64"], result: "void" }
+  })
+  return (file, bytes) => {
+    const path = new TextEncoder().encode(`${file}\0`)
+    const at = calls.map_file(pointerTo(path), bytes)
+    const address = at === null ? 0 : addressOf(at)
+    if (address === 0) throw new Error(text(calls.map_error()))
+    return { address, unmap: () => void calls.unmap_file(at, bytes) }
   }
 }
 

@@ -28,8 +28,17 @@ export interface Work<E extends EntryTypes> {
   readonly scratch?: number
 }
 
+/** A file in memory, read-only. */
+export interface MappedFile {
+  /** machine address of its first byte */
+  readonly address: number
+  readonly unmap: () => void
+}
+
 /** Engine that runs kernels on a wasm backend's memory. */
 export interface WasmEngine {
+  /** Maps a file of `bytes` bytes; absent if the kernels read no mapped files. Throws with a reason. */
+  readonly mapFile?: ((file: string, bytes: number) => MappedFile) | undefined
   /**
    * division of matrix products, which depends on the code that computes them: the wasm module, or the native library on the same memory
    * (`../native`)

@@ -5,7 +5,7 @@
  * of an attention layer is a column range of [tokens, heads·d].
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
-import type { Packing } from "../../numbers/index.ts"
+import type { MatrixFormat } from "../../numbers/index.ts"
 import { declareKernel, optional, read, write } from "../declaration.ts"
 import type { Buffer, WasmEngine } from "./engine.ts"
 
@@ -56,13 +56,16 @@ export interface Product {
 
 /** Packing of a product's B. */
 export interface PackedB {
-  readonly packing: Packing
+  readonly packing: MatrixFormat
   /** one scale per stored row of B; undefined: B is stored in blocks */
   readonly scales: Buffer | undefined
 }
 
 /** Codes that identify packings to the kernels. */
-export const PACKING_WORDS = { f16: 1, int8: 2, q4: 3, q8: 4 } as const satisfies Record<Packing, number>
+export const PACKING_WORDS = { f16: 1, int8: 2, q4: 3, q8: 4, mapped: 5 } as const satisfies Record<
+  MatrixFormat,
+  number
+>
 
 /** The arguments of a product. Leading dimensions (from row to row), sizes and batch strides count floats. */
 const kernelOf = <const Name extends Product["kind"]>(name: Name) =>

@@ -160,6 +160,7 @@ export const startEngine = async (
   return {
     engine: {
       cuts: native?.cuts ?? WASM_CUTS,
+      mapFile: native?.mapFile,
       threads,
       run,
       address: addressOf,

@@ -8,6 +8,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type { PackedHostMatrix } from "../../numbers/index.ts"
 import type { CausalRows, CausalTokenizer, Linear, LinearSite, Weights } from "../../tensors/index.ts"
+import type { StoredMatrix } from "../mapped-weights.ts"
 import type { ExportedModel, ModelError, Network, OnDevice, ParameterSpec, RunBlock, Stack } from "../model.ts"
 import type { CausalInput, CausalOutput, Decoder, DecoderSizes } from "./decoder.ts"
 
@@ -88,6 +89,8 @@ export interface CheckpointSource {
       readonly shape: ReadonlyArray<number>
     }
   >
+  /** Returns the location of a tensor in its file; undefined if the file's values differ from the model's. */
+  readonly stored: (name: string) => StoredMatrix | undefined
   /**
    * Visits the named tensors as float32, in any order, holding one at a time. `take` is offered each matrix that is stored in a packing's block
    * format, unchanged; if it returns true, the matrix is not visited.

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import type { Packing } from "../../numbers/index.ts"
+import type { WeightForm } from "../../numbers/index.ts"
 import type { CausalRows, CausalTokenizer } from "../../tensors/index.ts"
 import { ModelError } from "../model.ts"
 import { sharedIdentity, sharedPart } from "../shared-parts.ts"
@@ -21,7 +21,7 @@ export interface LoadCausalOptions {
   /** tokenizer to use instead of the source's own, which is then not read */
   readonly tokenizer?: CausalTokenizer
   /** storage format of the blocks' linear weights, and of tables (by `TABLES`); all other parameters are float32; default "f32" */
-  readonly weights?: "f32" | Packing
+  readonly weights?: WeightForm
   /** parameters kept in float32 regardless, such as those to be trained directly; default: none */
   readonly whole?: ReadonlyArray<string>
 }
@@ -39,7 +39,7 @@ export const loadCausal = (
     const tokenizer = given ?? (yield* sharedPart(key, causalTokenizer(source, description)))
     const tables = tablesOf(decoder)
     const own = { reader: "causal", form, sites, tables, whole }
-    const { weights, packed, known, upload, keep } = yield* uploaded(source.where, own)
+    const { weights, packed, known, map, upload, keep } = yield* uploaded(source.where, own)
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const names = new Map([...stored].map(([name, own]) => [own, name]))
     const turned = new Set(fanInFanOut ? sites.map((site) => `${site.name}.weight`) : [])
@@ -54,8 +54,19 @@ export const loadCausal = (
       const [rows, columns] = shape as readonly [number, number]
       return upload(name, { shape, data: turned.has(name) ? transposed(data, columns, rows) : data }, own)
     }
-    const missing = yield* Effect.filter(names.keys(), (own) => Effect.map(known(names.get(own)!), (is) => !is))
-    yield* source.read(missing, visit, (own, packed) => keep(names.get(own)!, packed))
+    const missing = yield* Effect.filter(names, ([own, name]) =>
+      Effect.map(
+        Effect.flatMap(known(name), (is) =>
+          is ? Effect.succeed(true) : map(name, turned.has(name) ? undefined : source.stored(own))
+        ),
+        (is) => !is
+      )
+    )
+    yield* source.read(
+      missing.map(([own]) => own),
+      visit,
+      (own, packed) => keep(names.get(own)!, packed)
+    )
     return {
       ...description,
       tokenizer,

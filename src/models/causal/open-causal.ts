@@ -50,6 +50,10 @@ export const folderSource = (
       generationConfig: yield* readOptional(folder, GENERATION_CONFIG),
       ...(yield* tokenizerFiles(folder)),
       tensors: headers,
+      stored: (name) => {
+        const { dtype, ...stored } = headers.get(name)!
+        return { ...stored, type: dtype }
+      },
       read: (names, visit) =>
         forEachTensor(
           names.map((name) => headers.get(name)!),

@@ -65,6 +65,10 @@ export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelE
       tokenizer,
       tokenizerConfig,
       tensors: named.tensors,
+      stored: (name) => {
+        const { stored, shape, rows } = named.tensors.get(name)!
+        return rows === undefined ? undefined : { ...stored, type: stored.type.name, shape, rows }
+      },
       read: (names, visit, take) => readNamed(file, named.tensors, names, visit, take)
     }
   })
