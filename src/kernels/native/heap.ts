@@ -1,7 +1,6 @@
 /** Native kernels in the place of a wasm module's, on its memory. What opens the library is `library.ts`; a page has neither. */
 import type { Foreign, Pointer } from "../../ffi/index.ts"
 import type { WasmEngine } from "../wasm/engine.ts"
-import type { ProductCuts } from "../wasm/product-cuts.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
 /** A kernel of the library. Arguments are byte addresses within the heap at `heap`. */
@@ -23,8 +22,8 @@ export interface NativeLibrary {
 /** A wasm memory, as the library's kernels address it. */
 export interface Heap {
   readonly file: string
-  readonly cuts: ProductCuts
-  readonly mapFile: WasmEngine["mapFile"]
+  /** what an engine has of the library instead of the module */
+  readonly engine: Pick<WasmEngine, "cuts" | "mapFile">
   pointer: Pointer
   /** Must be called after the memory has grown, since its address may change. */
   readonly moved: () => void
@@ -37,8 +36,7 @@ type WasmKernel = (args: number, chunk: number, scratch: number) => void
 export const heapOf = ({ file, kernels: own, pointerTo, mapFile }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
   const heap: Heap = {
     file,
-    cuts: NATIVE_CUTS,
-    mapFile,
+    engine: { cuts: NATIVE_CUTS, mapFile },
     pointer: undefined,
     moved: () => {
       heap.pointer = pointerTo(new Uint8Array(memory.buffer))

@@ -159,8 +159,8 @@ export const startEngine = async (
 
   return {
     engine: {
-      cuts: native?.cuts ?? WASM_CUTS,
-      mapFile: native?.mapFile,
+      cuts: WASM_CUTS,
+      ...native?.engine,
       threads,
       run,
       address: addressOf,
