@@ -39,7 +39,7 @@ test("train says what was decided; run.json, the report and PEFT's configuration
   expect(left).toHaveLength(1)
   expect(all.reduce((sum, [, rank]) => sum + rank, 0)).toBe(12)
   expect(trained.stderr).toContain(
-    'adapter.init "eva" gives 11 layers 1 to 2 ranks, 12 in all; 1 layer gets rank 0 and is not adapted'
+    'adapter.init "eva" gives 11 layers ranks from 1 to 2, 12 in total; 1 layer gets rank 0 and is not adapted'
   )
   const { factors } = w.json("run/run.json")["trainable"] as { factors: number }
   expect(factors).toBeLessThanOrEqual(1152)

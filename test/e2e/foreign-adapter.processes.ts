@@ -236,7 +236,7 @@ describe("a folder that is not all of what PEFT saved", () => {
   test("without a module that modules_to_save lists", async () => {
     await refused(
       await lacking("no-classifier", weight, bias),
-      `no-classifier: ${FILE}: ${weight} is missing, and modules_to_save lists its module: the file is damaged`
+      `no-classifier: ${FILE}: ${weight} is missing, although modules_to_save lists its module: the file is damaged`
     )
   })
 
@@ -252,7 +252,7 @@ describe("a folder that is not all of what PEFT saved", () => {
       const { code, stderr } = await command(args)
       expect(code).toBe(1)
       expect(stderr).toContain(
-        `no-config: adapter_config.json is missing, without which ${FILE} cannot be read: it has the rank, α and names of layers; copy it from where the adapter was saved`
+        `no-config: adapter_config.json is missing, without which ${FILE} cannot be read: it contains the rank, α and layer names; copy it from where the adapter was saved`
       )
     }
   })
@@ -261,11 +261,11 @@ describe("a folder that is not all of what PEFT saved", () => {
 test.each([
   [
     ["predict", folder("distilbert-exclude"), "x"],
-    'names "distilbert" as its base model, which was not found; give it with --base'
+    'names "distilbert" as its base model, which was not found; pass it with --base'
   ],
   [
     ["predict", folder("bert-dense"), "x", "--base", "roberta"],
-    'its layers are called "bert.…", and the model is of the family roberta'
+    `its layers are called "bert.…", but the model's family is roberta`
   ],
   [["predict", folder("llama-dora"), "x", "--base", "llama"], "use generate or chat"],
   [

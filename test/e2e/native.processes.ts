@@ -78,7 +78,7 @@ describe.skipIf(!hasNative)("on native", () => {
       expect(adapterOf(w, "cut")).toEqual(adapterOf(w, "one"))
       const { stderr } = await succeed(w.cli(["train", "--resume", "moved", "--device", "wasm"]))
       expect(stderr).toMatch(
-        /note: the steps so far were computed on native \w+, the next ones will be on wasm: .*--device native/
+        /note: the steps so far were computed on native \w+, the next ones will be on wasm; .*--device native/
       )
     },
     TIMEOUT

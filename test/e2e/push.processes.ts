@@ -312,7 +312,7 @@ describe("is refused before anyone is asked:", () => {
     [
       "what is no token",
       [{}, { HF_TOKEN: "", HUGGING_FACE_HUB_TOKEN: "mine" }],
-      "the variable HUGGING_FACE_HUB_TOKEN holds no token of the Hub"
+      "the variable HUGGING_FACE_HUB_TOKEN does not hold a Hub token"
     ],
     [
       "no network wanted",
@@ -392,7 +392,7 @@ describe("the Hub says no:", () => {
       "400, as for a card that is none",
       /commit/,
       status(400, { error: 'Invalid metadata: "license" must be one of [mit]' }),
-      'rejected what is sent (status 400, "Invalid metadata: \\"license\\" must be one of [mit]")'
+      'rejected the files (status 400, "Invalid metadata: \\"license\\" must be one of [mit]")'
     ],
     ["409 to a commit", /commit/, status(409), "was changed by someone else at the same time"],
     ["500", /batch/, status(500), "cannot accept the files now (status 500, "],
@@ -454,7 +454,7 @@ describe("the Hub says no:", () => {
     const { endpoint } = hub
     await hub.close()
     expect(await said({}, { HF_ENDPOINT: endpoint })).toMatch(
-      /^lab\/tiny: nothing was sent, the Hub does not answer \(.+\); push again$/
+      /^lab\/tiny: nothing was sent, because the Hub does not respond \(.+\); push again$/
     )
     hub = await startUploadHub()
   })

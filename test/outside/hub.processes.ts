@@ -133,7 +133,7 @@ describe("answers without an end", () => {
     answering(/resolve.*safetensors/, trickle)
     const message = await said()
     expect(message).toMatch(
-      /model\.safetensors broke off at byte \d+ of 300000 \(less than 1000 bytes a second came for/
+      /model\.safetensors broke off at byte \d+ of 300000 \(less than 1000 bytes per second arrived for/
     )
     expect(message).toContain("the part so far is kept; try again to resume")
   })
@@ -181,7 +181,7 @@ describe("answers without an end", () => {
     setLimits({ "hub-bytes": 1e15 })
     answering(listing, json(large(1e14)))
     expect(await said()).toMatch(
-      /^hf:lab\/m: 100,000,000,000,001 bytes must be downloaded, and .* has room for [\d,]+; free some/
+      /^hf:lab\/m: 100,000,000,000,001 bytes must be downloaded, but .* has room for [\d,]+; free some/
     )
     expect(blobs()).toEqual([])
   })
@@ -303,7 +303,7 @@ describe("the token", () => {
   test("is in no message where it cannot be sent", async () => {
     for (const HF_TOKEN of ["hf_se\ncret", "hf_secr\u0100et", "secret"]) {
       const message = await said({ HF_TOKEN })
-      expect(message).toContain("the variable HF_TOKEN holds no token of the Hub")
+      expect(message).toContain("the variable HF_TOKEN does not hold a Hub token")
       expect(message).not.toContain("cr")
     }
     hub.token = "hf_secret"

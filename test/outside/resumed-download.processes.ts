@@ -219,7 +219,7 @@ describe("what had arrived is kept where the answer is", () => {
     begun()
     answer = portal
     await keeps(
-      /answered with a web page \(text\/html[^)]*\) instead of the file, as networks with a sign-in page do; check the network connection and HF_ENDPOINT, and try again; the bytes so far are kept$/
+      /responded with a web page \(text\/html[^)]*\) instead of the file, as networks with a sign-in page do; check the network connection and HF_ENDPOINT, and try again; the bytes so far are kept$/
     )
     expect(asked).toEqual([FROM])
   })

@@ -46,7 +46,7 @@ describe("a run folder that another one takes the place of", () => {
         /^cannot write replaced\/run\/\S+: (\S+ cannot be written: )?replaced\/run is not the folder any more that was opened, and nothing is written into another one$/
       )
       expect(hint).toMatch(
-        /replaced\/run is replaced\/moved now; step \d+ is saved in it; resume with: bun run train --resume replaced\/moved$/
+        /replaced\/run was renamed to replaced\/moved; step \d+ is saved in it; resume with: bun run train --resume replaced\/moved$/
       )
       expect(stderr).not.toContain("    at ")
       expect(readdirSync(w.path("replaced/run"), { recursive: true }).sort()).toEqual(["adapter", "checkpoints"])
@@ -83,7 +83,7 @@ describe("a run folder that another one takes the place of", () => {
       renameSync(w.path("renamed/run"), w.path("renamed/moved"))
       const { message, hint } = await endOf(training)
       expect(message).toMatch(/no such file or folder$/)
-      expect(hint).toContain("renamed/run is renamed/moved now; ")
+      expect(hint).toContain("renamed/run was renamed to renamed/moved; ")
       expect(existsSync(w.path("renamed/run"))).toBe(false)
       await goesOn("renamed/moved")
     },

@@ -173,7 +173,7 @@ export const markdownOf = (verdict: Verdict): string => {
     ),
     ...section("Rates", sweeps.length === 0 ? [] : sweepTable(sweeps)),
     ...section(
-      "To know",
+      "Notes",
       warnings.map((warning) => `- ${cell(warning)}`)
     ),
     ...section("Failed runs", failures(verdict)),
