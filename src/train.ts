@@ -56,8 +56,8 @@ import {
   reasonOf,
   savedOnFailure,
   spokenByFirst,
+  stepRecordOf,
   stepsOfPlan,
-  takenOf,
   warn,
   warningsOf
 } from "./run/index.ts"
@@ -254,7 +254,7 @@ const restoreBest =
     )
 
 /** What of a step is needed at the end. */
-const brief = (report: StepReport) => ({ ...takenOf(report), milliseconds: report.milliseconds })
+const brief = (report: StepReport) => ({ ...stepRecordOf(report), milliseconds: report.milliseconds })
 
 /** Bytes of the optimizer's tensors, of all ranks together. */
 const stateBytesOf = ({ optimizerState }: Session<Network>) =>

@@ -25,7 +25,7 @@ import { fromOf, type PlanFile, type ResolvedPlan, readPlan } from "../plan/inde
 import { onFirst, Ranks } from "../ranks/index.ts"
 import { checkAskedAlike, type Listener, Progress, planDifferences } from "../run/index.ts"
 import { train as trained } from "../train.ts"
-import { scoreOf, scoresText, written } from "../training/index.ts"
+import { formatMetric, scoreOf, scoresText } from "../training/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
 import { colourOf, painted, printColoured, printJson, screen, userError } from "./output.ts"
@@ -163,7 +163,7 @@ const gainedText = ({ metrics, headline }: RunKind, before: EvaluationReport, af
   [...new Set([headline[0], "loss"])]
     .map((name) => {
       const metric = metrics[name]!
-      return `${metric.label} ${written(metric, scoreOf(before, name))} → ${written(metric, scoreOf(after, name))}`
+      return `${metric.label} ${formatMetric(metric, scoreOf(before, name))} → ${formatMetric(metric, scoreOf(after, name))}`
     })
     .join(", ")
 

@@ -194,7 +194,7 @@ export const declareKernel = <
   return kernel
 }
 
-/** Throws unless `given` has a value for every declared name that is not optional, and for no other name. */
+/** Throws unless `values` has a value for every declared name that is not optional, and for no other name. */
 export const refuseOthers = (
   kernel: string,
   what: "buffers" | "words" | "entry",

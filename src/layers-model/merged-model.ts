@@ -90,7 +90,7 @@ export const writeMerged = (
 ): void =>
   tidy(() => {
     const changed = adapted === null ? new Map<string, tf.Tensor>() : changedParameters(adapted)
-    for (const { name, layer, index, own } of network.layerParameters) {
+    for (const { name, layer, index, layerForm: own } of network.layerParameters) {
       const original = variableOf(layer, index)
       const value = changed.get(name)
       assign(counterpart.get(original)!, value === undefined ? original.read() : own(value))

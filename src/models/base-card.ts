@@ -42,23 +42,23 @@ export const parseBaseCard = (text: string): BaseCard => {
   const scalar = (key: string) => scalarOf(textAfter(key))
   /** `en`, `[en, de]`, or a line `- en` for each */
   const list = (key: string): ReadonlyArray<string> | undefined => {
-    const own = textAfter(key).trim()
+    const inline = textAfter(key).trim()
     const below = lines.slice(1 + lines.findIndex((one) => one.startsWith(`${key}:`)))
     const end = below.findIndex((one) => !/^\s*-\s/.test(one))
-    const items = own.startsWith("[")
-      ? own.replace(/^\[|\].*$/g, "").split(",")
-      : own === ""
+    const items = inline.startsWith("[")
+      ? inline.replace(/^\[|\].*$/g, "").split(",")
+      : inline === ""
         ? below.slice(0, end < 0 ? below.length : end).map((one) => one.replace(/^\s*-/, ""))
-        : [own]
+        : [inline]
     const values = items.map(scalarOf).filter((value) => value !== undefined)
     return values.length === 0 ? undefined : values
   }
-  const found = {
+  const card = {
     license: scalar("license"),
     licenseName: scalar("license_name"),
     licenseLink: scalar("license_link"),
     languages: list("language"),
     baseModel: scalar("base_model")
   }
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined))
+  return Object.fromEntries(Object.entries(card).filter(([, value]) => value !== undefined))
 }

@@ -90,11 +90,11 @@ const bound = (part: unknown, fields: unknown, growth: Growth): void => {
     part instanceof ReplacePreTokenizer ||
     part instanceof ReplaceDecoder
   ) {
-    const written: string | undefined = part.config.pattern?.Regex
-    if (written !== undefined && part.pattern !== null) {
+    const expression: string | undefined = part.config.pattern?.Regex
+    if (expression !== undefined && part.pattern !== null) {
       // the library's own source: it writes the syntax of the files in that of JavaScript
       const { source } = part.pattern
-      part.pattern = linear.has(written) ? pattern(source) : new LinearRegExp(withOwnClasses(source))
+      part.pattern = linear.has(expression) ? pattern(source) : new LinearRegExp(withOwnClasses(source))
     }
   }
   if (part instanceof Normalizer) part.normalize = normalizing(part, config, growth) ?? part.normalize
@@ -113,9 +113,9 @@ const readScores = (model: Unigram): void => {
 }
 
 const scoreInRust = (score: number): number => {
-  const written = /^-?(\d+)\.?(\d*)(?:e([+-]\d+))?$/.exec(String(score))
-  if (written === null) return score
-  const [, whole = "", fraction = "", exponent = "0"] = written
+  const match = /^-?(\d+)\.?(\d*)(?:e([+-]\d+))?$/.exec(String(score))
+  if (match === null) return score
+  const [, whole = "", fraction = "", exponent = "0"] = match
   const power = Number(exponent) - fraction.length
   const digits = Math.sign(score) * Number(whole + fraction)
   const scale = Number(`1e${Math.abs(power)}`)
@@ -148,13 +148,13 @@ const cutInReach = (model: WordPiece): void => {
     for (let start = 0; start < word.length; ) {
       let end = Math.min(word.length, start + longest)
       const piece = () => (start === 0 ? word.slice(0, end) : config.continuing_subword_prefix + word.slice(start, end))
-      let found = piece()
-      while (end > start && !ids.has(found)) {
+      let next = piece()
+      while (end > start && !ids.has(next)) {
         end--
-        found = piece()
+        next = piece()
       }
       if (end === start) return undefined
-      pieces.push(found)
+      pieces.push(next)
       start = end
     }
     return pieces

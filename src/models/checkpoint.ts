@@ -131,8 +131,8 @@ interface ConfigFamily<Config> {
 export const familyIn = <F extends object>(config: unknown, families: Readonly<Record<string, F>>): F | string => {
   const type = (config as { readonly model_type?: unknown } | null)?.model_type
   if (typeof type === "string" && Object.hasOwn(families, type)) return families[type]!
-  const found = type === undefined ? "is missing" : quoted(type)
-  return `config.json: model_type ${found}; supported are ${Object.keys(families).join(", ")}`
+  const observation = type === undefined ? "is missing" : quoted(type)
+  return `config.json: model_type ${observation}; supported are ${Object.keys(families).join(", ")}`
 }
 
 /** Reads the config of a folder with the family that `model_type` of its config.json names. */

@@ -51,7 +51,17 @@ export const describe = (
     if (problems.length + headProblems.length > 0) {
       return yield* new ModelError({ folder, problems: [...problems, ...headProblems] })
     }
-    const { embed, blocks, finish, tables, embedding, head: ownHead, labels: ownLabels, parameters, ...sizes } = encoder
+    const {
+      embed,
+      blocks,
+      finish,
+      tables,
+      embedding,
+      head: encoderHead,
+      labels: encoderLabels,
+      parameters,
+      ...sizes
+    } = encoder
     const used = new Set([...parameters.map(({ name }) => name), ...head.inCheckpoint].map((name) => find(name)?.name))
     return {
       folder,
@@ -72,13 +82,13 @@ export const describe = (
  * else the bare encoder (`encoder.…`).
  */
 export const exportedEncoder = (family: Family, head: HeadSpec): Exported => {
-  const ownHead = head.pooling !== "pooler"
+  const isSeparate = head.pooling !== "pooler"
   return {
-    task: ownHead ? "FEATURE_EXTRACTION" : "SEQ_CLS",
-    nameOf: (name) => storedName(family, ownHead ? "" : family.prefix, name),
+    task: isSeparate ? "FEATURE_EXTRACTION" : "SEQ_CLS",
+    nameOf: (name) => storedName(family, isSeparate ? "" : family.prefix, name),
     otherPrefix: family.prefix,
     modulesToSave: head.modulesToSave,
-    ownHead,
+    ownHead: isSeparate,
     inBase: head.inCheckpoint,
     tiedTo: () => [],
     fanInFanOut: false
@@ -123,8 +133,12 @@ const headFor = ({ family, encoder, find }: Checkpoint, { pooling, head }: TaskO
 /** The classes, and what is wrong with them. */
 const labelsFor = ({ encoder, find }: Checkpoint, { labels, pooling, head }: TaskOptions): Labels => {
   const classes = find(`${encoder.head.classifier}.weight`)?.shape[0]
-  const found = labelsOf({ given: labels, own: encoder.labels, classes: head === "checkpoint" ? classes : null })
-  if (pooling !== "mean" || head !== "checkpoint") return found
+  const resolved = labelsOf({
+    planned: labels,
+    stored: encoder.labels,
+    classes: head === "checkpoint" ? classes : null
+  })
+  if (pooling !== "mean" || head !== "checkpoint") return resolved
   const problem = `a head over mean pooling is never in a checkpoint; use pooling "pooler" or head "new"`
-  return { ...found, problems: [problem] }
+  return { ...resolved, problems: [problem] }
 }

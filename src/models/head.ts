@@ -43,7 +43,9 @@ export const headLayers = (
   const last = (name: string) => linearParameters({ name, kind: "dense", out: classes, in: hiddenSize })
   if (pooling === "mean") return { before: [], classifier: last(MEAN_HEAD) }
   const ofNorm = norm === null ? [] : normParameters(norm.name, hiddenSize, norm.bias)
-  const started = ofNorm.map((own) => (own.name.endsWith(".weight") ? { ...own, initial: 1 } : own))
+  const started = ofNorm.map((parameter) =>
+    parameter.name.endsWith(".weight") ? { ...parameter, initial: 1 } : parameter
+  )
   return { before: [...linearParameters(dense), ...started], classifier: last(classifier) }
 }
 

@@ -84,10 +84,10 @@ export const load = ({
   task,
   labels,
   whole = [],
-  ...written
+  ...options
 }: LoadModelOptions): Effect.Effect<Model, ModelError | OptionsError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
-    const decoded = decodeOptions(loadFields(), { ...written, task: task === "classification" ? { kind: task } : task })
+    const decoded = decodeOptions(loadFields(), { ...options, task: task === "classification" ? { kind: task } : task })
     if (Result.isFailure(decoded)) return yield* new OptionsError({ of: "Models.load", problems: decoded.failure })
     const { source, seed, weights } = decoded.success
     const { pooling, head = "new" } = decoded.success.task

@@ -28,33 +28,34 @@ export interface Labels {
 }
 
 /**
- * Resolves the class names. `own`: those of the checkpoint's config.json. `classes`: number of classes of the checkpoint's classifier, if the
+ * Resolves the class names. `stored`: those of the checkpoint's config.json. `classes`: number of classes of the checkpoint's classifier, if the
  * head is initialized from it; undefined: the checkpoint has none, which is reported as missing with its shape; null: the head is new.
  */
 export const labelsOf = ({
-  given,
-  own: named,
+  planned,
+  stored: named,
   classes
 }: {
-  readonly given: ReadonlyArray<string> | undefined
-  readonly own: ReadonlyArray<string>
+  readonly planned: ReadonlyArray<string> | undefined
+  readonly stored: ReadonlyArray<string>
   readonly classes: number | undefined | null
 }): Labels => {
   if (classes === null) {
-    const labels = given ?? named
+    const labels = planned ?? named
     const problem = "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
     return { labels, problems: labels.length === 0 ? [problem] : [] }
   }
   // transformers leaves id2label out of config.json where the classes have its own names
-  const own = named.length > 0 ? named : namedByNumber(classes ?? 0)
-  const labels = given ?? own
+  const names = named.length > 0 ? named : namedByNumber(classes ?? 0)
+  const labels = planned ?? names
   if (classes === undefined) return { labels, problems: [] }
   if (labels.length !== classes) {
-    const problem = `weights: the checkpoint's classifier has ${classes} classes (${own.join(", ")}), ${labels.length} labels are given (${labels.join(", ")})`
+    const problem = `weights: the checkpoint's classifier has ${classes} classes (${names.join(", ")}), ${labels.length} labels are given (${labels.join(", ")})`
     // the count is the one problem: shapes are judged by the checkpoint's own
     return { labels: namedByNumber(classes).map((name, i) => labels[i] ?? name), problems: [problem] }
   }
-  const permuted = [...labels].sort().join("\0") === [...own].sort().join("\0") && labels.some((l, i) => l !== own[i])
-  const order = `labels: ${labels.join(", ")} are in another order than the checkpoint's classifier has them; give data.labels as ${own.join(", ")}`
+  const permuted =
+    [...labels].sort().join("\0") === [...names].sort().join("\0") && labels.some((l, i) => l !== names[i])
+  const order = `labels: ${labels.join(", ")} are in another order than the checkpoint's classifier has them; give data.labels as ${names.join(", ")}`
   return { labels, problems: permuted ? [order] : [] }
 }

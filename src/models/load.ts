@@ -44,11 +44,11 @@ export interface LoadOptions extends LoadFolderOptions {
 /** Loads tokenizer and weights. Requires an open device. */
 export const load = (
   description: ModelDescription,
-  { tokenizer: given, ...options }: LoadOptions
+  { tokenizer: givenTokenizer, ...options }: LoadOptions
 ): Effect.Effect<Model, ModelError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const { folder, head } = description
-    const tokenizer = given ?? (yield* sharedTokenizer(description))
+    const tokenizer = givenTokenizer ?? (yield* sharedTokenizer(description))
     const { encoder, find } = yield* openCheckpoint(folder, families)
     const names = [...description.parameters.map((parameter) => parameter.name), ...head.inCheckpoint]
     const stored = new Map(names.map((name) => [name, find(name)?.name ?? name]))
@@ -138,9 +138,9 @@ const withTypesOf = (tokenizer: Tokenizer, tokenTypes: number): Tokenizer | { re
   const { typeIds } = tokenizer.encode("a word", Number.MAX_SAFE_INTEGER)
   const other = typeIds.find((type) => !(Number.isInteger(type) && type >= 0 && type < tokenTypes))
   if (tokenTypes === 0 || other === undefined) return tokenizer
-  const own = tokenTypes === 1 ? "only type 0" : `types 0 to ${tokenTypes - 1}`
+  const supported = tokenTypes === 1 ? "only type 0" : `types 0 to ${tokenTypes - 1}`
   return {
-    problem: `post_processor gives tokens the type ${shown(other)}, the model has ${own} (type_vocab_size in config.json); it belongs to another model`
+    problem: `post_processor gives tokens the type ${shown(other)}, the model has ${supported} (type_vocab_size in config.json); it belongs to another model`
   }
 }
 
@@ -216,6 +216,6 @@ const trailingSpecialTokens = (library: HuggingFaceTokenizer): number => {
 
 const cut = (ids: ReadonlyArray<number>, maxLength: number, after: number): ReadonlyArray<number> => {
   if (ids.length <= maxLength) return ids
-  const kept = Math.min(after, maxLength)
-  return [...ids.slice(0, maxLength - kept), ...ids.slice(ids.length - kept)]
+  const length = Math.min(after, maxLength)
+  return [...ids.slice(0, maxLength - length), ...ids.slice(ids.length - length)]
 }

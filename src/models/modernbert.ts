@@ -73,7 +73,7 @@ const windowedLayers = ({ layer_types, num_hidden_layers, global_attn_every_n_la
 /** The rotary positions of blocks without a window, and of those with one. */
 const ropesOf = (file: ModernBertFile) => {
   const { max_position_embeddings: positions, rope_parameters: parameters } = file
-  const found = (["full_attention", "sliding_attention"] as const).map((type) => {
+  const ropes = (["full_attention", "sliding_attention"] as const).map((type) => {
     const theta = type === "full_attention" ? file.global_rope_theta : file.local_rope_theta
     const where = `rope_parameters.${type}`
     const { rope, problems } = ropeOf(parameters?.[type], theta, where, { max_position_embeddings: positions })(
@@ -85,7 +85,7 @@ const ropesOf = (file: ModernBertFile) => {
     const varying = `config.json: ${where}: its frequencies change with the length of a text, which is not supported in an encoder`
     return { rope, problems: varies ? [...problems, varying] : problems }
   })
-  return { ropes: found.map(({ rope }) => rope), problems: found.flatMap(({ problems }) => problems) }
+  return { ropes: ropes.map(({ rope }) => rope), problems: ropes.flatMap(({ problems }) => problems) }
 }
 
 /** ModernBERT, `model_type: "modernbert"`. */

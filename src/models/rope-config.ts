@@ -39,19 +39,19 @@ interface RopeSurroundings {
 }
 
 /** The rotary positions of a file, and why it is refused: then they are those without a scaling. */
-interface FoundRope {
+interface ParsedRope {
   readonly rope: Rope
   readonly problems: ReadonlyArray<string>
 }
 
 /** Returns the rotary positions for heads of a given width. */
-export type RopeOfHead = (headDim: number) => FoundRope
+export type RopeOfHead = (headDim: number) => ParsedRope
 
 /** Creates a reader of rotary positions. `where`: the field that contains them; `theta`: the default base. */
 export const ropeOf =
-  (found: RopeFile | null | undefined, theta: number, where: string, beside: RopeSurroundings): RopeOfHead =>
+  (fields: RopeFile | null | undefined, theta: number, where: string, beside: RopeSurroundings): RopeOfHead =>
   (headDim) => {
-    const file = found ?? {}
+    const file = fields ?? {}
     const { dimensions, problems } = dimensionsOf(file, beside, headDim, where)
     const { scaling, wrong } = scalingOf(file, beside, dimensions)
     const rope = { theta: file.rope_theta ?? theta, dimensions, scaling }
@@ -81,20 +81,20 @@ const dimensionsOf = (file: RopeFile, beside: RopeSurroundings, headDim: number,
   return { dimensions: headDim, problems: [wrong] }
 }
 
-interface FoundScaling {
+interface ParsedScaling {
   readonly scaling: RopeScaling | null
   readonly wrong: ReadonlyArray<string>
 }
 
-const refused = (...wrong: ReadonlyArray<string>): FoundScaling => ({ scaling: null, wrong })
-const accepted = (scaling: RopeScaling | null): FoundScaling => ({ scaling, wrong: [] })
+const refused = (...wrong: ReadonlyArray<string>): ParsedScaling => ({ scaling: null, wrong })
+const accepted = (scaling: RopeScaling | null): ParsedScaling => ({ scaling, wrong: [] })
 
 type Reader = (
   file: RopeFile,
   at: { readonly dimensions: number; readonly positions: number; readonly original: number }
-) => FoundScaling
+) => ParsedScaling
 
-const scalingOf = (file: RopeFile, beside: RopeSurroundings, dimensions: number): FoundScaling => {
+const scalingOf = (file: RopeFile, beside: RopeSurroundings, dimensions: number): ParsedScaling => {
   const type = file.rope_type ?? file.type ?? "default"
   if (!Object.hasOwn(readers, type)) {
     return refused(`rope_type ${JSON.stringify(type)}; supported are ${Object.keys(readers).join(", ")}`)

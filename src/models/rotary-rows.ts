@@ -157,7 +157,7 @@ export const rotaryRows = (rope: Rope): RotaryRows => {
     dynamic,
     at: (positions, lengths) => {
       const chosen = rowsOf(positions.length, r)
-      let own: { readonly length: number; readonly frequencies: Float32Array } = {
+      let latest: { readonly length: number; readonly frequencies: Float32Array } = {
         length: 0,
         frequencies: new Float32Array()
       }
@@ -165,8 +165,8 @@ export const rotaryRows = (rope: Rope): RotaryRows => {
         const length = lengths[i]!
         if (dynamic && classOf(length) > 0) {
           // without a table, since there would be one for each length; tokens of a text are adjacent
-          if (length !== own.length) own = { length, frequencies: frequenciesOf(rope, length) }
-          writeRow(chosen, i, position, own.frequencies, 1)
+          if (length !== latest.length) latest = { length, frequencies: frequenciesOf(rope, length) }
+          writeRow(chosen, i, position, latest.frequencies, 1)
           return
         }
         const { cos, sin } = tableOf(position, length)

@@ -17,14 +17,14 @@ export const WeightlessFolders = Context.Reference<boolean>("tfjs-lora-pro/Weigh
  * other source is a path, which is returned unchanged.
  */
 export const placeOf = (source: string): Placing =>
-  Effect.flatMap(WeightlessFolders, (weightless) => found(source, weightless ? "config" : "model"))
+  Effect.flatMap(WeightlessFolders, (weightless) => placed(source, weightless ? "config" : "model"))
 
 /** Returns the local folder of a PEFT adapter, as `placeOf` does for models. */
-export const adapterPlaceOf = (source: string): Placing => found(source, "adapter")
+export const adapterPlaceOf = (source: string): Placing => placed(source, "adapter")
 
 type Placing = Effect.Effect<string, ModelError, Hub>
 
-const found = (source: string, content: "model" | "config" | "adapter"): Placing =>
+const placed = (source: string, content: "model" | "config" | "adapter"): Placing =>
   Effect.flatMap(Hub, (hub) => (isHubSource(source) ? hub[content](source) : Effect.succeed(source))).pipe(
     Effect.catchTag("HubError", ({ problems }) => Effect.fail(new ModelError({ folder: source, problems })))
   )

@@ -66,7 +66,7 @@ export const joinPair = (
   const [n1, n2] = longestFirst(first.length, second.length, Math.max(0, maxLength - around))
   const left = { first: first.slice(0, n1), second: second.slice(0, n2) }
   const tokens = template.flatMap(({ id, type }) =>
-    typeof id === "number" ? [{ id, type }] : left[id].map((own) => ({ id: own, type }))
+    typeof id === "number" ? [{ id, type }] : left[id].map((tokenId) => ({ id: tokenId, type }))
   )
   return { ids: tokens.map(({ id }) => id), typeIds: tokens.map(({ type }) => type) }
 }

@@ -11,7 +11,7 @@ import { ModelError } from "./model.ts"
 
 /** Ids below this: sixty times the largest vocabulary in use, and a table of that many entries still fits everywhere. */
 const mostIds = 2 ** 24
-const problemsShown = 10
+const mostProblems = 10
 
 /** Fields of a JSON object. */
 export type Fields = Readonly<Record<string, unknown>>
@@ -38,8 +38,8 @@ export const checkTokenizerJson = (json: unknown): CheckedTokenizer | ReadonlyAr
   if (parts > limit("tokenizer-parts"))
     problems.push(`has ${wholeNumber(parts)} parts, more than ${overLimit("tokenizer-parts")}`)
   if (problems.length > 0) {
-    const more = problems.length - problemsShown
-    return more > 0 ? [...problems.slice(0, problemsShown), `has ${more} more problems of these kinds`] : problems
+    const more = problems.length - mostProblems
+    return more > 0 ? [...problems.slice(0, mostProblems), `has ${more} more problems of these kinds`] : problems
   }
   return { json, largestId: ids.reduce((largest, id) => Math.max(largest, id), 0) }
 }

@@ -151,6 +151,6 @@ export const transformerBlock = (form: BlockForm, names: BlockNames): Transforme
       )
     ],
     // a tidy for each block: what the backward pass does not need goes before the next one begins
-    run: (...given) => tf.tidy(() => run(...given))
+    run: (...inputs) => tf.tidy(() => run(...inputs))
   }
 }

@@ -95,7 +95,7 @@ export interface ComparedOptimizer<Config> {
   readonly on?: string
   /** learning rates to try */
   readonly learningRates: ReadonlyArray<number>
-  /** Returns the optimizer section. `moments`: the plan's, if its optimizer has Adam's; `own`: the plan's section, if it is of this kind. */
+  /** Returns the optimizer section. `moments`: the plan's, if its optimizer has Adam's; `planned`: the plan's section, if it is of this kind. */
   readonly section: (shared: SharedSettings, moments: Partial<PlannedMoments>, planned: Config | undefined) => Written
 }
 

@@ -13,7 +13,7 @@ import { type FileError, writeFileAtomic } from "../files/index.ts"
 import { readBaseCard } from "../models/index.ts"
 import { isPacking } from "../numbers/index.ts"
 import type { ResolvedPlan } from "../plan/index.ts"
-import { type Metrics, scoreOf, written } from "../training/index.ts"
+import { formatMetric, type Metrics, scoreOf } from "../training/index.ts"
 import {
   type CardKind,
   type CardParts,
@@ -96,7 +96,7 @@ const results = ({ before, validation, test, baseline }: RunReport, metrics: Met
     when,
     report.split,
     `${report.rows}`,
-    ...named.map(([name, metric]) => written(metric, scoreOf(report, name)))
+    ...named.map(([name, metric]) => formatMetric(metric, scoreOf(report, name)))
   ]
   const after = [validation, test].filter((report) => report !== null)
   if (after.length === 0) return "It was not evaluated, so its quality is unknown."

@@ -1,7 +1,7 @@
 /** How a run ended: why it stopped early, which of its states the adapter is, and its baseline. */
 import { counted } from "../boundary/index.ts"
 import { type Warning, warningText } from "../training/course.ts"
-import { inWords, type Metrics, scoreOf, written } from "../training/index.ts"
+import { formatMetric, inWords, type Metrics, scoreOf } from "../training/index.ts"
 
 /** Baseline of a split: its metrics and its prediction. */
 export interface Baseline {
@@ -64,7 +64,7 @@ export const noBetterText = (
   if (than === null || value === null || metric === undefined || metric.better === null) return null
   if (metric.better === "higher" ? value > than : value < than) return null
   const of = nothing === null ? "before training" : nothing.of
-  return `the model is no better than ${of}: ${inWords(metric, value)} on ${split}, compared with ${written(metric, than)}`
+  return `the model is no better than ${of}: ${inWords(metric, value)} on ${split}, compared with ${formatMetric(metric, than)}`
 }
 
 /** Returns a clause for each warning of a run; for records of earlier versions, the comparison with the baseline. */
@@ -131,7 +131,7 @@ export const stoppedText = (
   }
 ): string => {
   const metric = metrics[name]
-  const shown = metric === undefined ? "" : ` (${written(metric, value)})`
+  const shown = metric === undefined ? "" : ` (${formatMetric(metric, value)})`
   const since = step === 0 ? "was never a number" : `was last better at step ${step}${shown}`
   const ago = `${counted(evaluations, "evaluation")} ago`
   return `stopped after step ${steps} of ${planned}: validation ${metric?.label ?? name} ${since}, ${ago}`
@@ -160,9 +160,9 @@ export const keptText = (
   }
 ): string => {
   const metric = metrics[name]
-  const other = metric === undefined || compared === undefined ? undefined : written(metric, compared.value)
+  const other = metric === undefined || compared === undefined ? undefined : formatMetric(metric, compared.value)
   const last = step === steps || other === undefined ? "" : `; ${other} at the last step`
-  const shown = metric === undefined ? "" : ` (validation ${metric.label} ${written(metric, value)}${last})`
+  const shown = metric === undefined ? "" : ` (validation ${metric.label} ${formatMetric(metric, value)}${last})`
   if (step !== steps) return `the best checkpoint, step ${step} of ${steps}${shown}`
   if (compared === undefined) return `the last checkpoint, which is the best${shown}`
   const on = rows === undefined ? "the validation rows" : counted(rows, "row")
@@ -172,7 +172,7 @@ export const keptText = (
 
 /**
  * Returns "While accuracy improved, loss rose from 0.312 to 0.405.": the metrics that got worse, or stay at their worst possible value, while the
- * judged metric improved on the same rows; null if no metric did. Values that are formatted alike count as equal.
+ * judged metric improved on the same rows; null if no metric did. Values that are formatMetric alike count as equal.
  */
 export const shortfallText = (
   { metrics, headline: [judged] }: Parameters<typeof noBetterText>[0],
@@ -181,10 +181,10 @@ export const shortfallText = (
   if (before === null || after === null) return null
   const changes = Object.entries(metrics).map(([name, metric]) => {
     const [was, is] = [scoreOf(before, name), scoreOf(after, name)]
-    const [from, to] = [written(metric, was), written(metric, is)]
+    const [from, to] = [formatMetric(metric, was), formatMetric(metric, is)]
     const rise = was === null || is === null || from === to ? 0 : is - was
     const gain = metric.better === null ? 0 : metric.better === "higher" ? rise : -rise
-    const isWorst = metric.worst !== undefined && from === to && to === written(metric, metric.worst)
+    const isWorst = metric.worst !== undefined && from === to && to === formatMetric(metric, metric.worst)
     const stays = isWorst ? `${metric.label} stayed at ${to}` : null
     return {
       name,

@@ -12,7 +12,7 @@ import {
   type StepOnRanks,
   stepOnRanks
 } from "../ranks/index.ts"
-import { dividedRounds, saidBytes } from "../training/index.ts"
+import { bytesPerRank, dividedRounds } from "../training/index.ts"
 import { FLOAT, type PairOfSite, pairsOf, stateOf } from "./memory.ts"
 import type { ResolvedPlan } from "./resolved.ts"
 
@@ -64,7 +64,7 @@ export const travelOf = (
   )
   const times = pairs.some(({ rank }) => rank >= SHARED_FROM) ? shared.whitenings : 0
   return {
-    gradients: dividedRounds(accumulate, width, size).map((ranges) => saidBytes(ranges, width)),
+    gradients: dividedRounds(accumulate, width, size).map((ranges) => bytesPerRank(ranges, width)),
     moves: shared.moves ? [moved] : [],
     whitenings: Array.from({ length: times }, () => whitened)
   }

@@ -10,15 +10,15 @@ import {
   firstLook,
   lossWarning,
   type Named,
+  type StepRecord,
   scoreAdvice,
-  type Taken,
   type Warning,
   warningText
 } from "../training/course.ts"
 import { scoreOf } from "../training/index.ts"
 import { warn } from "./progress.ts"
 
-export { takenOf } from "../training/course.ts"
+export { stepRecordOf } from "../training/course.ts"
 
 /** Where a model's last layer is no head of ours, it is frozen unless the plan names it. */
 const namedIn = (kind: LoadedKind, { model, trainable }: ResolvedPlan): Named => {
@@ -34,7 +34,7 @@ const watchOf = (kind: LoadedKind, resolved: ResolvedPlan, ended: boolean) => ({
 })
 
 /** Warns at most once after a third of the steps. `taken` grows with the run; steps already in it were judged before. */
-export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: ReadonlyArray<Taken>) => {
+export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: ReadonlyArray<StepRecord>) => {
   const due = firstLook(resolved.steps)
   let looked = taken.length >= due
   return Effect.suspend(() => {
@@ -52,7 +52,7 @@ export const baselinesOf = (kind: LoadedKind, { data }: ResolvedPlan): Baselines
 }
 
 interface Ended {
-  readonly taken: ReadonlyArray<Taken>
+  readonly taken: ReadonlyArray<StepRecord>
   /** number of steps that the adapter was trained for */
   readonly step: number
   readonly baseline: Baselines

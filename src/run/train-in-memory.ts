@@ -20,7 +20,7 @@ import { loadKind } from "../kinds/index.ts"
 import type { Network } from "../models/index.ts"
 import type { EvaluationReport, Kept } from "../output/index.ts"
 import { type ResolvedPlan, withDecided } from "../plan/index.ts"
-import type { Taken, Warning } from "../training/course.ts"
+import type { StepRecord, Warning } from "../training/course.ts"
 import type { DiagnosticsReport, FoundRate, StepReport } from "../training/index.ts"
 import { chooseState, heldState } from "./choice.ts"
 import { evaluatorOf } from "./evaluator.ts"
@@ -70,15 +70,15 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const best = yield* heldState(adapted)
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
-    const { baselinesOf, lookAtThird, takenOf, warningsOf } = yield* Effect.promise(() => import("./guard.ts"))
-    const taken: Array<Taken> = []
+    const { baselinesOf, lookAtThird, stepRecordOf, warningsOf } = yield* Effect.promise(() => import("./guard.ts"))
+    const taken: Array<StepRecord> = []
     const looked = lookAtThird(kind, resolved, taken)
     const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
       Effect.sync(() => void (seen !== undefined && diagnostics.push(seen)))
     const after = (report: StepReport) =>
       Effect.gen(function* () {
         steps.push(report)
-        taken.push(takenOf(report))
+        taken.push(stepRecordOf(report))
         yield* tell({ ...report, of: resolved.steps, unit: kind.words.unit ?? "tokens" })
         yield* looked
         // of steps read together, the state is that after the last

@@ -54,10 +54,10 @@ export interface Batches<Row, Answer, E> {
   readonly waiting: () => number
 }
 
-interface Asked<Row, Answer, E> extends Request<Row> {
+interface Pending<Row, Answer, E> extends Request<Row> {
   readonly answers: Array<Answer>
   /** number of rows taken into batches */
-  taken: number
+  started: number
   /** number of answered rows */
   answered: number
   readonly done: Deferred.Deferred<ReadonlyArray<Answer>, E>
@@ -65,7 +65,7 @@ interface Asked<Row, Answer, E> extends Request<Row> {
 
 /** A row's place in a request. */
 interface Place<Row, Answer, E> {
-  readonly asked: Asked<Row, Answer, E>
+  readonly request: Pending<Row, Answer, E>
   readonly at: number
 }
 
@@ -89,27 +89,29 @@ export const batches = <Row, Answer, E, R>({
     const context = yield* Effect.context<R>()
     const scope = yield* Effect.scope
     /** requests with rows that wait, by client */
-    const pending = new Map<string, Array<Asked<Row, Answer, E>>>()
+    const pending = new Map<string, Array<Pending<Row, Answer, E>>>()
     const working = new Set<string>()
     const first = apart?.turns ?? turns
-    const waiting = () => [...pending.values()].flat().reduce((sum, { rows, taken }) => sum + rows.length - taken, 0)
+    const waiting = () =>
+      [...pending.values()].flat().reduce((sum, { rows, started }) => sum + rows.length - started, 0)
 
-    const leave = (asked: Asked<Row, Answer, E>) => {
-      const left = (pending.get(asked.client) ?? []).filter((own) => own !== asked)
-      if (left.length === 0) pending.delete(asked.client)
-      else pending.set(asked.client, left)
+    const leave = (request: Pending<Row, Answer, E>) => {
+      const left = (pending.get(request.client) ?? []).filter((other) => other !== request)
+      if (left.length === 0) pending.delete(request.client)
+      else pending.set(request.client, left)
     }
-    const unitsOf = ({ asked, at }: Place<Row, Answer, E>) => asked.units?.[at] ?? 1
+    const unitsOf = ({ request, at }: Place<Row, Answer, E>) => request.units?.[at] ?? 1
     const headOf = (client: string): Place<Row, Answer, E> | undefined => {
-      const [asked] = pending.get(client) ?? []
-      return asked === undefined ? undefined : { asked, at: asked.taken }
+      const [request] = pending.get(client) ?? []
+      return request === undefined ? undefined : { request, at: request.started }
     }
     /** Takes a client's next row; its requests alternate. */
-    const taken = (head: Place<Row, Answer, E>) => {
-      const { asked } = head
-      asked.taken += 1
-      leave(asked)
-      if (asked.taken < asked.rows.length) pending.set(asked.client, [...(pending.get(asked.client) ?? []), asked])
+    const startRow = (head: Place<Row, Answer, E>) => {
+      const { request } = head
+      request.started += 1
+      leave(request)
+      if (request.started < request.rows.length)
+        pending.set(request.client, [...(pending.get(request.client) ?? []), request])
       return head
     }
 
@@ -123,19 +125,19 @@ export const batches = <Row, Answer, E, R>({
       const room = isShared ? first.room(kind) : Number.POSITIVE_INFINITY
       const units = new Map<string, number>()
       let all = 0
-      const isFull = (own: string, more: number) =>
+      const isFull = (candidate: string, more: number) =>
         batch.length === size ||
-        (batch.length > 0 && ((units.get(own) ?? 0) + more > room || all + more > (apart?.units ?? all + more)))
+        (batch.length > 0 && ((units.get(candidate) ?? 0) + more > room || all + more > (apart?.units ?? all + more)))
       for (let round = 0; round === 0 || round < rows; round++) {
         const before = batch.length
-        for (const own of [client, ...[...pending.keys()].filter((other) => other !== client)]) {
-          const head = headOf(own)
+        for (const nextClient of [client, ...[...pending.keys()].filter((other) => other !== client)]) {
+          const head = headOf(nextClient)
           if (head === undefined) continue
           const more = unitsOf(head)
-          if (isFull(own, more)) continue
-          units.set(own, (units.get(own) ?? 0) + more)
+          if (isFull(nextClient, more)) continue
+          units.set(nextClient, (units.get(nextClient) ?? 0) + more)
           all += more
-          batch.push(taken(head))
+          batch.push(startRow(head))
         }
         if (batch.length === before) break
       }
@@ -145,17 +147,19 @@ export const batches = <Row, Answer, E, R>({
     const answer = (places: ReadonlyArray<Place<Row, Answer, E>>, answers: ReadonlyArray<Answer>) =>
       Effect.forEach(
         places,
-        ({ asked, at }, i) => {
-          asked.answers[at] = answers[i]!
-          asked.answered += 1
-          return asked.answered === asked.rows.length ? Deferred.succeed(asked.done, asked.answers) : Effect.void
+        ({ request, at }, i) => {
+          request.answers[at] = answers[i]!
+          request.answered += 1
+          return request.answered === request.rows.length
+            ? Deferred.succeed(request.done, request.answers)
+            : Effect.void
         },
         { discard: true }
       )
 
     const begin = (places: ReadonlyArray<Place<Row, Answer, E>>) =>
       Effect.map(
-        compute(places.map(({ asked, at }) => asked.rows[at]!)),
+        compute(places.map(({ request, at }) => request.rows[at]!)),
         (rest): Begun<Row, Answer, E, R> => ({ places, rest })
       )
     const finish = ({ places, rest }: Begun<Row, Answer, E, R>) =>
@@ -167,21 +171,21 @@ export const batches = <Row, Answer, E, R>({
       together: Effect.Effect<A, E, R>,
       alone: (places: ReadonlyArray<Place<Row, Answer, E>>) => Effect.Effect<A, E, R>
     ): Effect.Effect<ReadonlyArray<A>, never, R> => {
-      const byRequest = Map.groupBy(places, ({ asked }) => asked)
-      const failing = (asked: Asked<Row, Answer, E>, step: Effect.Effect<A, E, R>) =>
+      const byRequest = Map.groupBy(places, ({ request }) => request)
+      const failing = (request: Pending<Row, Answer, E>, step: Effect.Effect<A, E, R>) =>
         Effect.matchCauseEffect(step, {
           onSuccess: (value): Effect.Effect<ReadonlyArray<A>> => Effect.succeed([value]),
           onFailure: (cause): Effect.Effect<ReadonlyArray<A>> => {
-            leave(asked)
-            return Effect.as(Deferred.failCause(asked.done, cause), [])
+            leave(request)
+            return Effect.as(Deferred.failCause(request.done, cause), [])
           }
         })
-      if (byRequest.size === 1) return failing(places[0]!.asked, together)
+      if (byRequest.size === 1) return failing(places[0]!.request, together)
       return Effect.matchCauseEffect(together, {
         onSuccess: (value) => Effect.succeed([value]),
         onFailure: () =>
           Effect.map(
-            Effect.forEach(byRequest, ([asked, own]) => failing(asked, alone(own))),
+            Effect.forEach(byRequest, ([request, places]) => failing(request, alone(places))),
             (all) => all.flat()
           )
       })
@@ -190,8 +194,8 @@ export const batches = <Row, Answer, E, R>({
     /** Finishes the started work for requests that still wait. */
     const finishAll = (all: ReadonlyArray<Begun<Row, Answer, E, R>>) =>
       Effect.forEach(
-        all.filter(({ places }) => places.some(({ asked }) => !Deferred.isDoneUnsafe(asked.done))),
-        (begun) => orAlone(begun.places, finish(begun), (own) => Effect.flatMap(begin(own), finish)),
+        all.filter(({ places }) => places.some(({ request }) => !Deferred.isDoneUnsafe(request.done))),
+        (begun) => orAlone(begun.places, finish(begun), (places) => Effect.flatMap(begin(places), finish)),
         { discard: true }
       )
 
@@ -199,7 +203,7 @@ export const batches = <Row, Answer, E, R>({
     const partsOf = (places: ReadonlyArray<Place<Row, Answer, E>>, units: (place: Place<Row, Answer, E>) => number) => {
       const parts = new Map<string, number>()
       for (const place of places) {
-        const { client } = place.asked
+        const { client } = place.request
         parts.set(client, (parts.get(client) ?? 0) + units(place))
       }
       return parts
@@ -244,9 +248,9 @@ export const batches = <Row, Answer, E, R>({
         Effect.gen(function* () {
           if (request.rows.length === 0) return []
           const done = yield* Deferred.make<ReadonlyArray<Answer>, E>()
-          const asked: Asked<Row, Answer, E> = { ...request, answers: [], taken: 0, answered: 0, done }
+          const queued: Pending<Row, Answer, E> = { ...request, answers: [], started: 0, answered: 0, done }
           const { client } = request
-          pending.set(client, [...(pending.get(client) ?? []), asked])
+          pending.set(client, [...(pending.get(client) ?? []), queued])
           if (!working.has(client)) {
             working.add(client)
             yield* Effect.forkIn(work(client), scope)
@@ -254,7 +258,7 @@ export const batches = <Row, Answer, E, R>({
           return yield* Deferred.await(done).pipe(
             Effect.onInterrupt(() =>
               Effect.suspend(() => {
-                leave(asked)
+                leave(queued)
                 return Deferred.interrupt(done)
               })
             )

@@ -45,7 +45,7 @@ const bodyBytes = (
   Effect.gen(function* () {
     const most = limit("serve-body-bytes")
     if (Number(request.headers.get("content-length") ?? 0) > most) return yield* tooLarge()
-    const own = yield* Effect.acquireRelease(Effect.succeed({ bytes: 0 }), ({ bytes }) =>
+    const holding = yield* Effect.acquireRelease(Effect.succeed({ bytes: 0 }), ({ bytes }) =>
       Effect.sync(() => {
         held.give(client, bytes)
       })
@@ -72,11 +72,11 @@ const bodyBytes = (
         const { done, value } = yield* next
         if (done) return Buffer.concat(pieces)
         const { byteLength } = value
-        if (own.bytes + byteLength > most) return yield* tooLarge()
+        if (holding.bytes + byteLength > most) return yield* tooLarge()
         if (!held.take(client, byteLength)) return yield* overloaded("serve-waiting-bytes", "waiting requests")
-        own.bytes += byteLength
+        holding.bytes += byteLength
         pieces.push(value)
-        if (own.bytes <= SMALL) continue
+        if (holding.bytes <= SMALL) continue
         const pause = turns.clients() > 1 ? Effect.sleep(byteLength / SHARED_READING) : Effect.void
         yield* reading.run({ client, kind: "read", units: () => byteLength }, pause)
       }
@@ -110,7 +110,7 @@ const wrong = (issues: ReadonlyArray<Issue>): Refusal => {
 
 /** Removes nulls, which OpenAI's clients send for absent fields. */
 const withoutNulls = (value: unknown): unknown =>
-  isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, own]) => own !== null)) : value
+  isRecord(value) ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null)) : value
 
 /** Decodes the body with a schema. Null fields count as absent; unknown fields are rejected by name. */
 export const decodedBody = <A, I>(

@@ -111,8 +111,8 @@ export const conversationOf = (
 ): Effect.Effect<Required<Conversation>, Refusal> =>
   Effect.gen(function* () {
     const messages: Array<Message> = []
-    for (const [i, { role, refusal: _, annotations: __, audio: ___, ...own }] of list.entries()) {
-      const message = messageIn({ ...own, role: role === "developer" ? "system" : role })
+    for (const [i, { role, refusal: _, annotations: __, audio: ___, ...fields }] of list.entries()) {
+      const message = messageIn({ ...fields, role: role === "developer" ? "system" : role })
       if ("broken" in message) return yield* wrongField(`messages[${i}]`, String(message.broken))
       messages.push(message)
     }
@@ -200,17 +200,17 @@ const jsonGrammar = (format: ChatBody["response_format"]): Grammar | null => {
 /** Maximum number of cached constraints per tokenizer. */
 const MOST = 8
 
-const kept = new WeakMap<CausalTokenizer, Map<string, Constraint>>()
+const constraintsOf = new WeakMap<CausalTokenizer, Map<string, Constraint>>()
 
 const compiled = (tokenizer: CausalTokenizer, grammar: Grammar, field: string): Effect.Effect<Constraint, Refusal> =>
   Effect.suspend(() => {
-    const known = kept.get(tokenizer) ?? new Map<string, Constraint>()
-    kept.set(tokenizer, known)
+    const known = constraintsOf.get(tokenizer) ?? new Map<string, Constraint>()
+    constraintsOf.set(tokenizer, known)
     const key = JSON.stringify(grammar)
-    const found = known.get(key) ?? constraintOf(grammar, tokenizer)
-    if ("broken" in found) return Effect.fail(wrongField(field, found.broken.join("; ")))
+    const constraint = known.get(key) ?? constraintOf(grammar, tokenizer)
+    if ("broken" in constraint) return Effect.fail(wrongField(field, constraint.broken.join("; ")))
     known.delete(key)
-    known.set(key, found)
+    known.set(key, constraint)
     if (known.size > MOST) known.delete(known.keys().next().value!)
-    return Effect.succeed(found)
+    return Effect.succeed(constraint)
   })

@@ -7,17 +7,17 @@ import type { ToolCall } from "../data/causal/index.ts"
 import { conversation } from "../generation/index.ts"
 import { decodedBody } from "./body.ts"
 import { answerForm, ChatBody, charactersOf, conversationOf } from "./chat-body.ts"
-import { type Form, generateOptions, mostTokens, writtenReply } from "./openai.ts"
+import { type Form, generateOptions, mostTokens, replyOf } from "./openai.ts"
 import { refusal } from "./refusal.ts"
 import { type Route, verbsOf } from "./route.ts"
 
 /** Returns an id of nine letters and digits, the only ids that some templates accept. Clients send it back with results. */
 const newCallId = (): string => randomUUID().replaceAll("-", "").slice(0, 9)
 
-const callOf = ({ id, name, arguments: own }: ToolCall) => ({
+const callOf = ({ id, name, arguments: argumentValues }: ToolCall) => ({
   id: id ?? newCallId(),
   type: "function",
-  function: { name, arguments: JSON.stringify(own) }
+  function: { name, arguments: JSON.stringify(argumentValues) }
 })
 
 /** `thinking`: the prompt begins the model's reasoning. */
@@ -35,10 +35,10 @@ const formOf = (use: ToolUse | null, thinking: boolean): Form => ({
   }),
   piece: (content) => ({ delta: { content } }),
   call: (call, index) => {
-    const { function: own, ...rest } = callOf(call)
+    const { function: calledFunction, ...rest } = callOf(call)
     return [
-      { delta: { tool_calls: [{ index, ...rest, function: { name: own.name, arguments: "" } }] } },
-      { delta: { tool_calls: [{ index, function: { arguments: own.arguments } }] } }
+      { delta: { tool_calls: [{ index, ...rest, function: { name: calledFunction.name, arguments: "" } }] } },
+      { delta: { tool_calls: [{ index, function: { arguments: calledFunction.arguments } }] } }
     ]
   },
   reader: use === null ? null : () => use.reader({ thinking }),
@@ -60,14 +60,14 @@ export const chatRoute: Route = {
         return yield* refusal(400, verbsOf(served, "does not support conversations"), { param: "model" })
       const { adapted, system } = served.writing.run
       const { tokenizer, maxLength } = adapted.model
-      const said = yield* conversationOf(body, system)
-      if (charactersOf(said) > limit("serve-characters"))
+      const exchange = yield* conversationOf(body, system)
+      if (charactersOf(exchange) > limit("serve-characters"))
         return yield* refusal(400, `messages: are longer than ${overLimit("serve-characters")}`, {
           param: "messages",
           code: "context_length_exceeded"
         })
-      const { use, constraint } = yield* answerForm(tokenizer, body, said.tools)
-      const prompt = yield* conversation(tokenizer, said).pipe(
+      const { use, constraint } = yield* answerForm(tokenizer, body, exchange.tools)
+      const prompt = yield* conversation(tokenizer, exchange).pipe(
         Effect.flatMap((talk) => talk.prompt),
         Effect.mapError(({ message }) => refusal(400, `messages: ${message}`, { param: "messages" }))
       )
@@ -83,7 +83,7 @@ export const chatRoute: Route = {
         special: use !== null
       })
       const thinking = endsThinking(tokenizer, prompt)
-      return yield* writtenReply({
+      return yield* replyOf({
         form: formOf(use, thinking),
         model: served.name,
         events,

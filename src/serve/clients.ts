@@ -59,16 +59,16 @@ export const holdings = (name: LimitName): Holdings => {
   let all = 0
   return {
     take: (client, amount) => {
-      const own = held.get(client) ?? 0
+      const amountHeld = held.get(client) ?? 0
       const free = limit(name) - all
-      if (amount > free || (own > 0 && own + amount > free)) return false
-      held.set(client, own + amount)
+      if (amount > free || (amountHeld > 0 && amountHeld + amount > free)) return false
+      held.set(client, amountHeld + amount)
       all += amount
       return true
     },
     give: (client, amount) => {
-      const own = (held.get(client) ?? 0) - amount
-      if (own > 0) held.set(client, own)
+      const rest = (held.get(client) ?? 0) - amount
+      if (rest > 0) held.set(client, rest)
       else held.delete(client)
       all -= amount
     }

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { limit, overLimit } from "../boundary/index.ts"
 import type { GenerationEvent, Prompt } from "../generation/index.ts"
 import { decodedBody } from "./body.ts"
-import { type Form, generateOptions, mostTokens, tokensOf, writingFields, writtenReply } from "./openai.ts"
+import { type Form, generateOptions, mostTokens, replyOf, tokensOf, writingFields } from "./openai.ts"
 import { checkTexts, failedBatch } from "./predict-route.ts"
 import { type Refusal, refusal, wrongField } from "./refusal.ts"
 import { type Route, verbsOf } from "./route.ts"
@@ -48,7 +48,7 @@ const USUAL_TOKENS = 16
 const choosing = ["temperature", "top_p", "top_k", "repetition_penalty", "stop"] as const
 
 /** Generates texts from the first token to the last in one turn. */
-const writtenAtOnce = (
+const wholeReply = (
   client: string,
   served: Served,
   body: typeof CompletionBody.Type,
@@ -102,9 +102,9 @@ export const completionsRoute: Route = {
       const most = yield* mostTokens(body, USUAL_TOKENS)
       const events =
         served.writing === null
-          ? yield* writtenAtOnce(called.client, served, body, prompts, most)
+          ? yield* wholeReply(called.client, served, body, prompts, most)
           : yield* generating.events(called.client, served, prompts, generateOptions(body, most))
-      return yield* writtenReply({
+      return yield* replyOf({
         form,
         model: served.name,
         events,

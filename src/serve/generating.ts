@@ -59,14 +59,14 @@ export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Ge
           /** The prompts from `first` on. */
           const part = (first: number) => {
             const some = prompts.slice(first, first + together)
-            const own = {
+            const settings = {
               ...options,
               ...(options.seed === undefined ? {} : { seed: options.seed + first }),
               turn: <A, E, R>(pass: Effect.Effect<A, E, R>) =>
                 turns.run({ client, kind: `${served.name} tokens`, units: () => some.length }, pass),
               ...(prompts.length === 1 ? { promptCache: cache } : {})
             }
-            const written = generate(run.adapted, some, own).pipe(
+            const stream = generate(run.adapted, some, settings).pipe(
               Stream.map((event) => ({ ...event, prompt: event.prompt + first })),
               Stream.runForEach((event) => Effect.andThen(counted(event), Queue.offer(events, event)))
             )
@@ -74,7 +74,7 @@ export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Ge
               Effect.sync(() => {
                 active += some.length
               }),
-              () => written,
+              () => stream,
               () =>
                 Effect.sync(() => {
                   active -= some.length
@@ -83,12 +83,12 @@ export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Ge
             const units = () => some.length
             return free.run({ client, kind: "texts", units, places: Math.min(some.length, places) }, counting)
           }
-          const written = Effect.forEach(
+          const generated = Effect.forEach(
             prompts.flatMap((_, i) => (i % together === 0 ? [i] : [])),
             part,
             { discard: true }
           )
-          const whole = written.pipe(
+          const whole = generated.pipe(
             Effect.mapError(({ _tag, message }) => refusal(_tag === "GenerationError" ? 400 : 500, message)),
             Effect.timeoutOrElse({
               duration: 1000 * limit("serve-seconds"),

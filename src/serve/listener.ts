@@ -126,7 +126,7 @@ const forgetRest = (incoming: IncomingMessage): Promise<void> =>
   })
 
 /** Waits until the client has received the data; false: it timed out or disconnected. */
-const taken = (outgoing: ServerResponse): Promise<boolean> =>
+const writable = (outgoing: ServerResponse): Promise<boolean> =>
   new Promise((resolve) => {
     const done = (ok: boolean) => () => {
       clearTimeout(late)
@@ -160,7 +160,7 @@ const write = async (
   if (!isStream) {
     const bytes = new Uint8Array(await response.arrayBuffer())
     outgoing.writeHead(response.status, { ...headers, "content-length": `${bytes.byteLength}` })
-    if (!outgoing.write(bytes) && !(await taken(outgoing))) return void outgoing.destroy()
+    if (!outgoing.write(bytes) && !(await writable(outgoing))) return void outgoing.destroy()
     await rest()
     outgoing.end()
     return
@@ -173,7 +173,7 @@ const write = async (
   while (true) {
     const { done, value } = await reader.read()
     if (done) return void outgoing.end()
-    if (outgoing.destroyed || (!outgoing.write(value) && !(await taken(outgoing)))) {
+    if (outgoing.destroyed || (!outgoing.write(value) && !(await writable(outgoing)))) {
       await reader.cancel()
       return void outgoing.destroy()
     }
@@ -186,8 +186,8 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/i
 const isLocalName = (host: string | undefined): boolean => loopback.test((host ?? "localhost").replace(/:\d+$/, ""))
 
 // nothing more is believed of such a connection
-const refused = (own: Refusal) =>
-  Response.json(errorBody(own), { status: own.status, headers: { connection: "close" } })
+const refused = (refusal: Refusal) =>
+  Response.json(errorBody(refusal), { status: refusal.status, headers: { connection: "close" } })
 
 const misdirected = refusal(421, "this server only accepts requests from its own machine, addressed to localhost")
 const broken = refusal(400, "the request has no URL")
@@ -247,12 +247,12 @@ export const listen = (
       const { socket } = incoming
       const before = last.get(socket) ?? Promise.resolve()
       // a client may leave at any moment
-      const own = before
+      const earlier = before
         .then(() => (socket.destroyed ? undefined : answered(incoming, outgoing)))
         .catch(() => void outgoing.destroy())
-      last.set(socket, own)
+      last.set(socket, earlier)
     }
-    const own = yield* Effect.acquireRelease(
+    const httpServer = yield* Effect.acquireRelease(
       Effect.callback<Server, ListenError>((resume) => {
         const server = createServer(
           {
@@ -280,13 +280,13 @@ export const listen = (
           setTimeout(() => resume(Effect.void), 500).unref()
         })
     )
-    const { port: given } = own.address() as AddressInfo
+    const { port: boundPort } = httpServer.address() as AddressInfo
     return {
-      url: `http://${named}:${given}`,
-      port: given,
+      url: `http://${named}:${boundPort}`,
+      port: boundPort,
       stop: Effect.sync(() => {
-        own.close()
-        own.closeIdleConnections()
+        httpServer.close()
+        httpServer.closeIdleConnections()
       })
     }
   })

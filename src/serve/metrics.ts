@@ -57,16 +57,19 @@ export interface Metrics {
 /** Creates metrics. */
 export const metrics = (): Metrics => {
   const registry: Metric.MetricRegistry = new Map()
-  const own = Effect.provideService(Metric.MetricRegistry, registry)
+  const withRegistry = Effect.provideService(Metric.MetricRegistry, registry)
   return {
-    answered: ({ route, model, status, seconds: taken }) =>
+    answered: ({ route, model, status, seconds: duration }) =>
       Effect.andThen(
         Metric.update(Metric.withAttributes(requests, { route, model, status: `${status}` }), 1),
-        Metric.update(Metric.withAttributes(seconds, { route }), taken)
-      ).pipe(own),
-    batch: (model, verb, rows) => Metric.update(Metric.withAttributes(batchRows, { model, verb }), rows).pipe(own),
+        Metric.update(Metric.withAttributes(seconds, { route }), duration)
+      ).pipe(withRegistry),
+    batch: (model, verb, rows) =>
+      Metric.update(Metric.withAttributes(batchRows, { model, verb }), rows).pipe(withRegistry),
     tokens: (model, kind, count) =>
-      count === 0 ? Effect.void : Metric.update(Metric.withAttributes(tokens, { model, kind }), count).pipe(own),
+      count === 0
+        ? Effect.void
+        : Metric.update(Metric.withAttributes(tokens, { model, kind }), count).pipe(withRegistry),
     text: (now) =>
       Effect.gen(function* () {
         const values = { ...now, device_bytes: tf.memory().numBytes, resident_bytes: process.memoryUsage().rss }
@@ -74,6 +77,6 @@ export const metrics = (): Metrics => {
           yield* Metric.update(Metric.gauge(PREFIX + name, { description }), values[name as keyof typeof values])
         }
         return yield* PrometheusMetrics.format()
-      }).pipe(own)
+      }).pipe(withRegistry)
   }
 }

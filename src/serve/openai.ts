@@ -69,14 +69,14 @@ interface WritingBody {
 
 /** Returns the maximum number of tokens to generate. `usual`: the default. */
 export const mostTokens = (body: WritingBody, usual: number): Effect.Effect<number, Refusal> => {
-  const [param, given] = [
+  const [param, requested] = [
     ["max_completion_tokens", body.max_completion_tokens] as const,
     ["max_tokens", body.max_tokens] as const
   ].find(([, value]) => value !== undefined) ?? ["max_tokens", usual]
   const most = limit("serve-new-tokens")
-  return given! > most && given !== usual
-    ? Effect.fail(refusal(400, `${param}: is ${given}, more than ${overLimit("serve-new-tokens")}`, { param }))
-    : Effect.succeed(Math.min(given!, most))
+  return requested! > most && requested !== usual
+    ? Effect.fail(refusal(400, `${param}: is ${requested}, more than ${overLimit("serve-new-tokens")}`, { param }))
+    : Effect.succeed(Math.min(requested!, most))
 }
 
 const SEEDS = 2 ** 31
@@ -164,20 +164,13 @@ const textReader: CallReader = { push: (text) => (text === "" ? [] : [{ kind: "t
 
 const isEnd = (event: GenerationEvent): event is GenerationEnd => event.kind === "end"
 
-export const writtenReply = ({
-  form,
-  model,
-  events,
-  texts,
-  stream,
-  withUsage
-}: Replied): Effect.Effect<Reply, Refusal> => {
+export const replyOf = ({ form, model, events, texts, stream, withUsage }: Replied): Effect.Effect<Reply, Refusal> => {
   const head = { id: newId(form.prefix), created: nowSeconds(), model }
   if (!stream) {
     return Effect.map(Stream.runCollect(events), (all) => {
       const ends = all.filter(isEnd).sort((a, b) => a.prompt - b.prompt)
-      const choices = ends.map(({ prompt, text: written, finish }) => {
-        const { content, calls } = readWhole(form.reader?.() ?? textReader, written)
+      const choices = ends.map(({ prompt, text: generated, finish }) => {
+        const { content, calls } = readWhole(form.reader?.() ?? textReader, generated)
         return {
           index: prompt,
           ...form.whole(content, calls),
@@ -190,30 +183,30 @@ export const writtenReply = ({
   }
   const ends: Array<GenerationEnd> = []
   // every chunk has the field where the last one has numbers
-  const own = { ...head, object: form.chunk, ...(withUsage ? { usage: null } : {}) }
+  const chunkHead = { ...head, object: form.chunk, ...(withUsage ? { usage: null } : {}) }
   const chunk = (index: number, part: object, finish: ReturnType<typeof finishReason> | null) =>
-    JSON.stringify({ ...own, choices: [{ index, ...part, logprobs: null, finish_reason: finish }] })
+    JSON.stringify({ ...chunkHead, choices: [{ index, ...part, logprobs: null, finish_reason: finish }] })
   const { begin } = form
   const first = begin === null ? [] : Array.from({ length: texts }, (_, i) => chunk(i, begin, null))
-  const written = Array.from({ length: texts }, () => ({ reader: form.reader?.() ?? textReader, calls: 0 }))
+  const readers = Array.from({ length: texts }, () => ({ reader: form.reader?.() ?? textReader, calls: 0 }))
   const chunksOf = (prompt: number, read: ReadonlyArray<CallEvent>): ReadonlyArray<string> =>
     read.flatMap((event) => {
-      const parts = event.kind === "text" ? [form.piece(event.text)] : form.call(event.call, written[prompt]!.calls++)
+      const parts = event.kind === "text" ? [form.piece(event.text)] : form.call(event.call, readers[prompt]!.calls++)
       return parts.map((part) => chunk(prompt, part, null))
     })
   const pieces = events.pipe(
     Stream.map((event): ReadonlyArray<string> => {
-      const { reader } = written[event.prompt]!
+      const { reader } = readers[event.prompt]!
       if (event.kind === "text") return chunksOf(event.prompt, reader.push(event.text))
       ends.push(event)
       const rest = chunksOf(event.prompt, reader.end())
-      return [...rest, chunk(event.prompt, form.end, finishReason(event.finish, written[event.prompt]!.calls > 0))]
+      return [...rest, chunk(event.prompt, form.end, finishReason(event.finish, readers[event.prompt]!.calls > 0))]
     }),
     Stream.flattenIterable
   )
   const last = Stream.suspend(() =>
     Stream.fromIterable([
-      ...(withUsage ? [JSON.stringify({ ...own, choices: [], usage: usageOf(ends) })] : []),
+      ...(withUsage ? [JSON.stringify({ ...chunkHead, choices: [], usage: usageOf(ends) })] : []),
       "[DONE]"
     ])
   )

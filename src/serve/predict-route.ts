@@ -35,9 +35,9 @@ const isList = (inputs: Row | ReadonlyArray<Row>): inputs is ReadonlyArray<Row> 
 
 /** Returns the rows of a body as inputs of runs. */
 export const rowsOf = ({ inputs }: typeof PredictBody.Type): ReadonlyArray<Asked> =>
-  (isList(inputs) ? inputs : [inputs]).map(asked)
+  (isList(inputs) ? inputs : [inputs]).map(inputOf)
 
-const asked = (one: Row): Asked => (Array.isArray(one) ? JSON.stringify(one) : (one as Asked))
+const inputOf = (one: Row): Asked => (Array.isArray(one) ? JSON.stringify(one) : (one as Asked))
 
 /** Checks that there are not too many texts and that none is too long. `field`: their name in the body. */
 export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.Effect<void, Refusal> => {
@@ -105,8 +105,8 @@ const heldPixels = (
 ): Effect.Effect<ReadonlyArray<number>, Refusal, Scope.Scope> =>
   Effect.gen(function* () {
     // a small image is made as large as the model's input
-    const units = pixels.map((own) => Math.max(LEAST_PIXELS, own))
-    const sum = units.reduce((total, own) => total + own, 0)
+    const units = pixels.map((pixelCount) => Math.max(LEAST_PIXELS, pixelCount))
+    const sum = units.reduce((total, unit) => total + unit, 0)
     if (!held.take(client, sum)) return yield* overloaded("serve-waiting-pixels", "waiting images")
     yield* Effect.addFinalizer(() => Effect.sync(() => held.give(client, sum)))
     return units
@@ -159,16 +159,16 @@ const vectorsOf = (
   called: Called,
   model: string | undefined,
   field: string,
-  given: string | ReadonlyArray<string>
+  inputTexts: string | ReadonlyArray<string>
 ) =>
   Effect.gen(function* () {
     const served = yield* models.use(model, ({ embed }) => embed !== null)
     called.answeredBy(served)
     if (served.embed === null) return yield* refusal(400, verbsOf(served, "cannot compute vectors"), { param: "model" })
-    const texts = typeof given === "string" ? [given] : given
+    const texts = typeof inputTexts === "string" ? [inputTexts] : inputTexts
     yield* checkTexts(texts, field)
-    const asked = served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) })
-    return { served, texts, vectors: yield* Effect.mapError(asked, failedBatch) }
+    const vectors = served.embed.ask({ client: called.client, rows: texts, units: textUnits(texts) })
+    return { served, texts, vectors: yield* Effect.mapError(vectors, failedBatch) }
   })
 
 /** Rounds float32 values to nine significant digits, which represent them exactly. */

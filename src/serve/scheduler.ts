@@ -93,7 +93,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   const flows = new Map<string, Flow>()
   const rates = new Map<string, number>()
   const seen = new Map<string, number>()
-  let taken = 0
+  let placesTaken = 0
   let beside = 0
 
   // what is not known yet is found out first
@@ -109,7 +109,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   const fits = ({ held, queue: [head] }: Flow) => {
     if (head === undefined) return false
     const wanted = head.job.places ?? 1
-    return wanted <= places - taken && held + wanted <= (each ?? places - taken)
+    return wanted <= places - placesTaken && held + wanted <= (each ?? places - placesTaken)
   }
 
   const missing = ({ credit, queue }: Flow): number => {
@@ -118,7 +118,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   }
 
   const next = () => {
-    while (taken < places) {
+    while (placesTaken < places) {
       const ready = [...flows].filter(([, flow]) => fits(flow))
       if (ready.length === 0) return
       const needs = ready.map(([, flow]) => missing(flow))
@@ -133,7 +133,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       flows.set(client, flow)
       const piece = flow.queue.shift()!
       const wanted = piece.job.places ?? 1
-      taken += wanted
+      placesTaken += wanted
       flow.held += wanted
       piece.enter()
     }
@@ -162,11 +162,11 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   const charge = ({ client, kind, parts }: Job, { at, units, cost }: Turn) => {
     const took = now() - at
     const shares = parts?.() ?? new Map([[client, units]])
-    const all = [...shares.values()].reduce((sum, own) => sum + own, 0)
+    const all = [...shares.values()].reduce((sum, share) => sum + share, 0)
     flowOf(client).credit += cost
-    for (const [own, part] of shares) {
-      flowOf(own).credit -= all === 0 ? 0 : (took * part) / all
-      seen.set(own, now())
+    for (const [shareClient, part] of shares) {
+      flowOf(shareClient).credit -= all === 0 ? 0 : (took * part) / all
+      seen.set(shareClient, now())
     }
     if (all === 0) return
     const rate = rates.get(kind)
@@ -179,10 +179,10 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       charge(job, turn)
       const free = () => {
         const wanted = job.places ?? 1
-        taken -= wanted
+        placesTaken -= wanted
         flowOf(job.client).held -= wanted
         next()
-        if (taken === 0) flows.clear()
+        if (placesTaken === 0) flows.clear()
       }
       if (beside > 0) setTimeout(free, Math.max(BESIDE.least, BESIDE.part * (now() - turn.at)))
       else if (isDeno) setTimeout(free, 0)
@@ -211,6 +211,6 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       return seen.size
     },
     waiting: () => [...flows.values()].reduce((sum, { queue }) => sum + queue.length, 0),
-    busy: () => taken >= places
+    busy: () => placesTaken >= places
   }
 }

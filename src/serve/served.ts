@@ -165,7 +165,7 @@ export const servedModels = ({
       Effect.gen(function* () {
         const run = yield* loadTrained(place, { base })
         const { kind, adapted, plan } = run
-        const own = { turns, size: batchSize, wait: batchWait }
+        const batching = { turns, size: batchSize, wait: batchWait }
         const onBatch = (verb: string) => (rows: number) => metrics.batch(name, verb, rows)
         const served: Served = {
           name,
@@ -176,7 +176,7 @@ export const servedModels = ({
             kind.problemOf === undefined
               ? null
               : yield* batches({
-                  ...own,
+                  ...batching,
                   kind: `${name} predict`,
                   ...(kind.images === undefined ? {} : { apart: decoding }),
                   compute: (rows: ReadonlyArray<Asked>) =>
@@ -189,7 +189,7 @@ export const servedModels = ({
             kind.embed === undefined
               ? null
               : yield* batches({
-                  ...own,
+                  ...batching,
                   kind: `${name} embed`,
                   compute: (texts: ReadonlyArray<string>) => Effect.succeed(run.embed(texts)),
                   onBatch: onBatch("embed")
@@ -241,7 +241,7 @@ export const servedModels = ({
     const all = () => [...entries.values()].map(({ served }) => served)
     const known = () => listed(all().map(({ name }) => name)).join(", ") || "none yet"
 
-    const found = (name: string | undefined, does: (served: Served) => boolean): Effect.Effect<Entry, Refusal> => {
+    const entryOf = (name: string | undefined, does: (served: Served) => boolean): Effect.Effect<Entry, Refusal> => {
       if (name !== undefined) {
         const entry = entries.get(name)
         if (entry !== undefined) return Effect.succeed(entry)
@@ -276,7 +276,7 @@ export const servedModels = ({
           {
             what: "has a base model outside that folder",
             place: plan.model.source,
-            is: (own: LoadedRun) => own.plan.model.source
+            is: (run: LoadedRun) => run.plan.model.source
           },
           ...(from === undefined
             ? []
@@ -284,7 +284,7 @@ export const servedModels = ({
                 {
                   what: "was started from an adapter outside that folder",
                   place: from,
-                  is: (own: LoadedRun) => fromOf(own.plan)
+                  is: (run: LoadedRun) => fromOf(run.plan)
                 }
               ])
         ]
@@ -315,7 +315,7 @@ export const servedModels = ({
         if (!(yield* isAdapter(place))) {
           const serving = all().map(({ run }) => run)
           for (const { what, place: other, is } of yield* namedIn(place)) {
-            if (base !== undefined || serving.some((own) => is(own) === other)) continue
+            if (base !== undefined || serving.some((model) => is(model) === other)) continue
             if (/^hf:/.test(other)) return yield* outside(what)
             yield* inside(root, other, what)
           }
@@ -339,7 +339,7 @@ export const servedModels = ({
       all,
       use: (name, does) =>
         Effect.acquireRelease(
-          Effect.map(found(name, does), (entry) => {
+          Effect.map(entryOf(name, does), (entry) => {
             entry.users += 1
             return entry
           }),
@@ -353,7 +353,7 @@ export const servedModels = ({
       loadInside,
       drop: (name) =>
         Effect.flatMap(
-          found(name, () => true),
+          entryOf(name, () => true),
           (entry) => {
             entries.delete(name)
             entry.dropped = true
@@ -367,12 +367,12 @@ export const servedModels = ({
 const FILES = 10_000
 
 /** Parses a run's name and folder: "runs/movies-1" has the name "movies-1", "movies=runs/movies-1" the name "movies". */
-export const nameOfRun = (given: string): Named => {
-  const [, name, run] = /^([\w.:@-]+)=(.+)$/s.exec(given) ?? []
+export const nameOfRun = (argument: string): Named => {
+  const [, name, run] = /^([\w.:@-]+)=(.+)$/s.exec(argument) ?? []
   if (name !== undefined && run !== undefined) return { name, run }
-  const last = given
+  const last = argument
     .replace(/[/\\]+$/, "")
     .split(/[/\\]/)
     .at(-1)!
-  return { name: last.replaceAll(/[^\w.:@-]/g, "-"), run: given }
+  return { name: last.replaceAll(/[^\w.:@-]/g, "-"), run: argument }
 }

@@ -148,7 +148,7 @@ export const serving = ({
 
     /** Returns the client for scheduling: its key's index, so that no key is revealed, or else its address. */
     const clientOf = (request: Request, connection: Connection | undefined): string => {
-      const key = (keys ?? []).findIndex((own) => hasBearer(request, [own]))
+      const key = (keys ?? []).findIndex((candidate) => hasBearer(request, [candidate]))
       if (key >= 0) return `key ${key + 1}`
       return hasBearer(request, [adminToken]) ? "token" : clientAt(request, connection)
     }
@@ -185,14 +185,14 @@ export const serving = ({
       return headers
     }
 
-    const refused = (own: Refusal, request: Request): Response => {
+    const refused = (refusal: Refusal, request: Request): Response => {
       const headers = headersFor(request)
-      if (own.retryAfter !== null) headers.set("retry-after", `${own.retryAfter}`)
-      if (own.status === 401) headers.set("www-authenticate", "Bearer")
-      if (own.status === 405) headers.set("allow", methodsAt(pathOf(request)))
+      if (refusal.retryAfter !== null) headers.set("retry-after", `${refusal.retryAfter}`)
+      if (refusal.status === 401) headers.set("www-authenticate", "Bearer")
+      if (refusal.status === 405) headers.set("allow", methodsAt(pathOf(request)))
       // the rest of its body is not read
-      if ([408, 413, 415].includes(own.status)) headers.set("connection", "close")
-      return Response.json(errorBody(own), { status: own.status, headers })
+      if ([408, 413, 415].includes(refusal.status)) headers.set("connection", "close")
+      return Response.json(errorBody(refusal), { status: refusal.status, headers })
     }
 
     /** Answers a browser's preflight request. */
@@ -271,7 +271,7 @@ export const serving = ({
       const response = Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const scope = yield* Scope.make()
-          const own = answer.pipe(
+          const bounded = answer.pipe(
             Effect.provideService(Scope.Scope, scope),
             Effect.timeoutOrElse({
               duration: 1000 * limit("serve-seconds"),
@@ -279,7 +279,7 @@ export const serving = ({
                 Effect.fail(refusal(504, `no response within ${overLimit("serve-seconds")}`, { code: "timeout" }))
             })
           )
-          const exit = yield* Effect.exit(restore(own))
+          const exit = yield* Effect.exit(restore(bounded))
           if (Exit.isFailure(exit)) {
             const failure = failureOf(exit.cause)
             yield* ended(scope, failure.status)

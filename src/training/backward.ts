@@ -54,8 +54,8 @@ export const differentiate = <M extends Network>(
   /** [loss, …gradients] so far */
   let total: ReadonlyArray<Tensor> = []
   for (const i of batches.keys()) {
-    const own = microBatch(session, batches, i, xs, tap)
-    total = total.length === 0 ? own : own.map((tensor, i) => added(total[i]!, tensor))
+    const microResult = microBatch(session, batches, i, xs, tap)
+    total = total.length === 0 ? microResult : microResult.map((tensor, i) => added(total[i]!, tensor))
   }
   return { loss: total[0] as Scalar, gradients: total.slice(1) }
 }
@@ -136,12 +136,12 @@ export const backwardWithFull = <M extends Network>(
 ): WithFullGradients =>
   withTaps(sites, (tap, taps) => {
     const params = session.adapted.trainable
-    const own = tensorsOf(params)
-    const { loss, gradients } = differentiate(session, batches, [...own, ...taps.values()], tap)
+    const parameters = tensorsOf(params)
+    const { loss, gradients } = differentiate(session, batches, [...parameters, ...taps.values()], tap)
     return {
       loss,
-      gradients: withTensors(params, gradients.slice(0, own.length)),
-      full: named(taps, gradients.slice(own.length))
+      gradients: withTensors(params, gradients.slice(0, parameters.length)),
+      full: named(taps, gradients.slice(parameters.length))
     }
   })
 

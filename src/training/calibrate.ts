@@ -100,11 +100,11 @@ const fitting = (sites: ReadonlyArray<LinearSite>, bytes: number, { what }: Cali
   return last < 0 ? sites : sites.slice(0, last)
 }
 
-const tooFew = (site: LinearSite, calibration: Calibration, given: number): InitError =>
+const tooFew = (site: LinearSite, calibration: Calibration, available: number): InitError =>
   new InitError({
     site: site.name,
     init: calibration.init,
-    reason: `it needs ${calibration.batches} training batches, but ${given} were given; give Training.calibrating more, or set the init's batches to ${given}`
+    reason: `it needs ${calibration.batches} training batches, but ${available} were given; give Training.calibrating more, or set the init's batches to ${available}`
   })
 
 /** Answers for a group of sites, from one pass over the batches. */
@@ -160,8 +160,8 @@ const overBatches = <T, B>(batches: ReadonlyArray<B>, { see, join, release }: Su
     const sum: Array<T> = []
     const add = (batch: B) =>
       Effect.sync(() => {
-        const own = see(batch)
-        sum[0] = sum.length === 0 ? own : join(sum[0]!, own)
+        const data = see(batch)
+        sum[0] = sum.length === 0 ? data : join(sum[0]!, data)
       })
     return workingThrough("calibrating on training batches", "batches", batches, (batch) =>
       Effect.andThen(add(batch), Effect.sleep(0))
@@ -206,7 +206,7 @@ export const inputMoments = <M extends Network>(
   sites: ReadonlyArray<LinearSite>
 ): ReadonlyMap<string, Moments> => {
   const wanted = new Set(sites.map(({ name }) => name))
-  const found = new Map<string, Moments>()
+  const momentsByName = new Map<string, Moments>()
   const byInput = new Map<number, Moments>()
   tidy(() => {
     const { input, mask } = toDevice(model, batch)
@@ -214,12 +214,12 @@ export const inputMoments = <M extends Network>(
       if (!wanted.has(name)) return y
       const moments = byInput.get(x.id) ?? momentsOf(x, batch, mask)
       byInput.set(x.id, moments)
-      found.set(name, moments)
+      momentsByName.set(name, moments)
       return y
     }
     forward(input, trainable, { tap })
   })
-  return found
+  return momentsByName
 }
 
 /** x [tokens, in]; a layer after the pooling gets one row of x for each row of the batch, none of them padding. */
@@ -242,9 +242,9 @@ export const joinedMoments = (
 ): ReadonlyMap<string, Moments> => {
   const byInput = new Map<Moments, Moments>()
   return new Map(
-    [...b].map(([name, own]) => {
-      const both = byInput.get(own) ?? joined(a.get(name)!, own)
-      byInput.set(own, both)
+    [...b].map(([name, momentsOfLayer]) => {
+      const both = byInput.get(momentsOfLayer) ?? joined(a.get(name)!, momentsOfLayer)
+      byInput.set(momentsOfLayer, both)
       return [name, both]
     })
   )
@@ -266,9 +266,9 @@ const joined = (a: Moments, b: Moments): Moments => {
 export const covariancesOf = (moments: ReadonlyMap<string, Moments>): ReadonlyMap<string, Tensor2D> => {
   const byInput = new Map<Moments, Tensor2D>()
   const covariances = new Map(
-    [...moments].map(([name, own]) => {
-      const one = byInput.get(own) ?? tf.div<Tensor2D>(own.scatter, own.tokens)
-      byInput.set(own, one)
+    [...moments].map(([name, momentsOfLayer]) => {
+      const one = byInput.get(momentsOfLayer) ?? tf.div<Tensor2D>(momentsOfLayer.scatter, momentsOfLayer.tokens)
+      byInput.set(momentsOfLayer, one)
       return [name, one.clone()] as const
     })
   )

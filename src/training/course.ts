@@ -77,8 +77,8 @@ const noiseOf = (losses: ReadonlyArray<number>) => {
 }
 
 /** Returns the course of the losses; null for fewer than `LEAST_STEPS` losses. Ignores values that are not finite, which end a run. */
-export const courseOf = (given: ReadonlyArray<number | null>, certain: number): Course | null => {
-  const losses = given.filter((loss): loss is number => loss !== null && Number.isFinite(loss))
+export const courseOf = (allLosses: ReadonlyArray<number | null>, certain: number): Course | null => {
+  const losses = allLosses.filter((loss): loss is number => loss !== null && Number.isFinite(loss))
   if (losses.length < LEAST_STEPS) return null
   const noise = noiseOf(losses)
   const over = Math.max(LEAST_WINDOW, Math.round(losses.length / 5))
@@ -129,12 +129,12 @@ export interface Warning {
 export const warningText = ({ says, advice }: Pick<Warning, "says" | "advice">): string => `${says}; ${advice}`
 
 /** Values of a step that are judged: numbers only, since a run keeps them for all its steps. */
-export interface Taken extends Pick<StepReport, "loss" | "learningRate"> {
+export interface StepRecord extends Pick<StepReport, "loss" | "learningRate"> {
   /** ‖ΔA‖/‖A‖, the median over the layers; undefined: no factor A, or a record of an older version */
   readonly moved: number | undefined
 }
 
-export const takenOf = ({ loss, learningRate, health }: StepReport): Taken => ({
+export const stepRecordOf = ({ loss, learningRate, health }: StepReport): StepRecord => ({
   loss,
   learningRate,
   // rows of before may lack it
@@ -149,18 +149,18 @@ export interface Named {
   readonly head: string | null
 }
 
-const lossesOf = (taken: ReadonlyArray<Taken>) => taken.map(({ loss }) => loss)
+const lossesOf = (steps: ReadonlyArray<StepRecord>) => steps.map(({ loss }) => loss)
 
 /** The largest that was used: schedules begin and end with less. */
-const rateOf = (taken: ReadonlyArray<Taken>): number | null =>
-  taken.reduce<number | null>((most, { learningRate }) => {
+const rateOf = (steps: ReadonlyArray<StepRecord>): number | null =>
+  steps.reduce<number | null>((most, { learningRate }) => {
     if (learningRate === null || learningRate === undefined) return most
     return most === null ? learningRate : Math.max(most, learningRate)
   }, null)
 
 /** How far A went, as a share of its size: the sum over the steps, of the median layer. null: no A moves at all, so this says nothing. */
-const wayOf = (taken: ReadonlyArray<Taken>): number | null => {
-  const way = taken.reduce((sum, { moved = 0 }) => sum + moved, 0)
+const wayOf = (steps: ReadonlyArray<StepRecord>): number | null => {
+  const way = steps.reduce((sum, { moved = 0 }) => sum + moved, 0)
   return way > 0 ? way : null
 }
 
@@ -170,33 +170,33 @@ const HEALTHY = 0.3
 const FAR = 1
 
 /** "optimizer.learningRate 10 times smaller (1e-4 instead of 1e-3)" */
-const changed = (name: string, taken: ReadonlyArray<Taken>, factor: number, way: "smaller" | "larger"): string => {
-  const rate = rateOf(taken)
+const changed = (name: string, steps: ReadonlyArray<StepRecord>, factor: number, way: "smaller" | "larger"): string => {
+  const rate = rateOf(steps)
   const next = rate === null || rate === 0 ? null : way === "smaller" ? rate / factor : rate * factor
   const numbers = next === null ? "" : ` (${scientific(next, 1)} instead of ${scientific(rate, 2)})`
   return `${name} ${wholeNumber(factor)} times ${way}${numbers}`
 }
 
 /** What to change, by what the loss did. */
-const adviceOf = (course: Course, taken: ReadonlyArray<Taken>, { rate, head }: Named): string => {
-  const way = wayOf(taken)
+const adviceOf = (course: Course, steps: ReadonlyArray<StepRecord>, { rate, head }: Named): string => {
+  const way = wayOf(steps)
   if (course.kind === "rose") {
     const rise = (course.peak - course.start) / Math.abs(course.start)
     const factor = rise > 10 ? 100 : rise > 0.5 ? 10 : 3
-    const lower = `the learning rate is too high: try ${changed(rate, taken, factor, "smaller")}`
+    const lower = `the learning rate is too high: try ${changed(rate, steps, factor, "smaller")}`
     return course.fellFirst
       ? `it fell first, so also check the order of the rows (rows sorted by class need shuffling); otherwise ${lower}`
       : `${lower}, with a warm-up if the plan has none; a new head has its own rate, headLearningRate`
   }
   if (way !== null && way < STILL) {
     const factor = 10 ** Math.max(1, Math.floor(Math.log10(HEALTHY / way)))
-    return `the adapter has hardly changed: try ${changed(rate, taken, factor, "larger")}`
+    return `the adapter has hardly changed: try ${changed(rate, steps, factor, "larger")}`
   }
   const frozen = head === null ? "" : `the model's last layer is frozen: if it is new, train it with ${head}; then `
   const [one, other] = course.jump === null ? (["larger", "smaller"] as const) : (["smaller", "larger"] as const)
   const seen = course.jump === null ? "" : `it jumped to ${score(course.jump)} on the way; `
   const moved = way === null ? "" : "the adapter changed, but the loss did not; "
-  return `${seen}${moved}${frozen}try ${changed(rate, taken, 3, one)}, then 3 times ${other}, and check the labels and which layers are adapted`
+  return `${seen}${moved}${frozen}try ${changed(rate, steps, 3, one)}, then 3 times ${other}, and check the labels and which layers are adapted`
 }
 
 const saysOf = (course: Course, steps: number, planned: number): string => {
@@ -211,19 +211,19 @@ const saysOf = (course: Course, steps: number, planned: number): string => {
 }
 
 /** Returns advice for a run with a poor score, by the course of its training loss. `loss`: the loss of the rows scored. */
-export const scoreAdvice = (taken: ReadonlyArray<Taken>, loss: number | null, named: Named): string => {
-  const course = courseOf(lossesOf(taken), LIKELY)
-  if (course !== null && course.kind !== "fell") return adviceOf(course, taken, named)
+export const scoreAdvice = (steps: ReadonlyArray<StepRecord>, loss: number | null, named: Named): string => {
+  const course = courseOf(lossesOf(steps), LIKELY)
+  if (course !== null && course.kind !== "fell") return adviceOf(course, steps, named)
   if (course === null)
-    return `${counted(taken.length, "step")} are too few to tell: train longer, or try ${changed(named.rate, taken, 3, "larger")}`
+    return `${counted(steps.length, "step")} are too few to tell: train longer, or try ${changed(named.rate, steps, 3, "larger")}`
   const { start, last } = course
   const fell = `the training loss fell from ${score(start)} to ${score(last)}`
   // A went further than it is long, and what it ends at answers nothing: it was thrown somewhere
-  if ((wayOf(taken) ?? 0) > FAR && start - last < WELL_ABOVE * Math.abs(start))
-    return `${fell} only, although the adapter changed a lot: try ${changed(named.rate, taken, 3, "smaller")}, then more steps`
+  if ((wayOf(steps) ?? 0) > FAR && start - last < WELL_ABOVE * Math.abs(start))
+    return `${fell} only, although the adapter changed a lot: try ${changed(named.rate, steps, 3, "smaller")}, then more steps`
   return loss !== null && loss > start && last < start
     ? `${fell}, but on these rows it is ${score(loss)}: the model has memorised the training rows, so use fewer steps, output.keep "best", more rows or a smaller rank; also check that both splits have the same labels`
-    : `${fell}: train for more steps, or try ${changed(named.rate, taken, 3, "larger")}`
+    : `${fell}: train for more steps, or try ${changed(named.rate, steps, 3, "larger")}`
 }
 
 interface LossWatch {
@@ -235,31 +235,31 @@ interface LossWatch {
 }
 
 /**
- * Returns a warning about the training loss of a run of `planned` steps, after the steps `taken`: decided after a third of
+ * Returns a warning about the training loss of a run of `planned` steps, after the steps `records`: decided after a third of
  * them and, if no warning was given then, by all of them once the run has `ended`. Depends on the steps alone, so a resumed run gives the
  * warnings of an uninterrupted one.
  */
 export const lossWarning = (
-  taken: ReadonlyArray<Taken>,
+  records: ReadonlyArray<StepRecord>,
   { planned, ended, fresh = true, named }: LossWatch
 ): Warning | null => {
-  const warned = (steps: ReadonlyArray<Taken>, course: Course): Warning => ({
+  const warned = (steps: ReadonlyArray<StepRecord>, course: Course): Warning => ({
     about: "loss",
     step: steps.length,
     says: saysOf(course, steps.length, planned),
     advice: adviceOf(course, steps, named)
   })
-  const early = taken.slice(0, firstLook(planned))
+  const early = records.slice(0, firstLook(planned))
   const course = early.length < firstLook(planned) ? null : courseOf(lossesOf(early), SURELY)
   if (course?.kind === "rose" || (course?.kind === "flat" && fresh && isStill(early))) return warned(early, course)
-  const whole = ended ? courseOf(lossesOf(taken), LIKELY) : null
-  return whole === null || whole.kind === "fell" || (whole.kind === "flat" && !fresh) ? null : warned(taken, whole)
+  const whole = ended ? courseOf(lossesOf(records), LIKELY) : null
+  return whole === null || whole.kind === "fell" || (whole.kind === "flat" && !fresh) ? null : warned(records, whole)
 }
 
 /** Nothing moves: the adapter does not, or the loss is the same number at every step. A rate that still warms up will move it yet. */
-const isStill = (taken: ReadonlyArray<Taken>): boolean => {
-  const [before, last] = taken.slice(-2).map(({ learningRate }) => learningRate ?? 0)
+const isStill = (steps: ReadonlyArray<StepRecord>): boolean => {
+  const [before, last] = steps.slice(-2).map(({ learningRate }) => learningRate ?? 0)
   if (last! > before!) return false
-  const way = wayOf(taken)
-  return (way !== null && way < STILL) || taken.every(({ loss }) => loss === taken[0]!.loss)
+  const way = wayOf(steps)
+  return (way !== null && way < STILL) || steps.every(({ loss }) => loss === steps[0]!.loss)
 }

@@ -14,7 +14,7 @@ import type { BatchOf, Network } from "../models/index.ts"
 import { floats, type RankError, type RanksShape } from "../ranks/index.ts"
 import { type DeviceReadError, readTogether, tensorsFrom, tensorsOf, withTensors } from "../tensors/index.ts"
 import { type Differentiated, type LossAndGradients, microBatch } from "./backward.ts"
-import { dividedRounds, saidBytes } from "./divided-rounds.ts"
+import { bytesPerRank, dividedRounds } from "./divided-rounds.ts"
 
 /** Computes the loss and gradients of a step together with the other ranks. The caller disposes both. */
 export const dividedBackward = <M extends Network>(
@@ -30,23 +30,23 @@ export const dividedBackward = <M extends Network>(
     const total = new Float32Array(width)
     let terms = 0
     for (const ranges of dividedRounds(batches.length, width, ranks.size)) {
-      const own = ranges[ranks.rank]!
-      const message = new Float32Array(1 + (own.end - own.start) * width)
+      const range = ranges[ranks.rank]!
+      const message = new Float32Array(1 + (range.end - range.start) * width)
       message[0] = ranks.stop.asked ? 1 : 0
-      for (let i = own.start; i < own.end; i++) {
+      for (let i = range.start; i < range.end; i++) {
         const made = microBatch(session, batches, i, xs)
         const numbers = yield* readTogether(made, `the gradients of micro-batch ${i + 1}`).pipe(
           Effect.ensuring(Effect.sync(() => tf.dispose([...made])))
         )
-        message.set(numbers, 1 + (i - own.start) * width)
+        message.set(numbers, 1 + (i - range.start) * width)
       }
-      const all = yield* ranks.allGather(new Uint8Array(message.buffer), saidBytes(ranges, width))
+      const all = yield* ranks.allGather(new Uint8Array(message.buffer), bytesPerRank(ranges, width))
       let stop = false
       for (const bytes of all) {
-        const said = floats.read(bytes)
-        stop ||= said[0] === 1
-        for (let at = 1; at < said.length; at += width) {
-          const term = said.subarray(at, at + width)
+        const values = floats.read(bytes)
+        stop ||= values[0] === 1
+        for (let at = 1; at < values.length; at += width) {
+          const term = values.subarray(at, at + width)
           // the first is no sum: −0 stays
           if (terms++ === 0) total.set(term)
           else for (let k = 0; k < width; k++) total[k] = total[k]! + term[k]!

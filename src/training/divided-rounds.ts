@@ -17,5 +17,5 @@ export const dividedRounds = (count: number, width: number, size: number): Reado
 }
 
 /** Returns the size of each rank's message in a round, in bytes. */
-export const saidBytes = (ranges: ReadonlyArray<Range>, width: number): ReadonlyArray<number> =>
+export const bytesPerRank = (ranges: ReadonlyArray<Range>, width: number): ReadonlyArray<number> =>
   ranges.map(({ start, end }) => 4 * (1 + (end - start) * width))

@@ -73,9 +73,9 @@ export const logitsOfRows =
       const classes = adapted.model.labels.length
       const all = new Float32Array(count * classes)
       return Stream.runForEach(batches, (batch) =>
-        Effect.map(logitsOf(adapted, batch), (own) => {
+        Effect.map(logitsOf(adapted, batch), (logits) => {
           for (const [i, row] of batch.rows.entries()) {
-            all.set(own.subarray(i * classes, (i + 1) * classes), row * classes)
+            all.set(logits.subarray(i * classes, (i + 1) * classes), row * classes)
           }
         })
       ).pipe(Effect.as(all))
@@ -117,7 +117,7 @@ export const evaluate =
       const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
       let loss = 0
       let rows = 0
-      const own = { right: [] as Array<number>, given: [] as Array<number>, losses: [] as Array<number> }
+      const columns = { right: [] as Array<number>, given: [] as Array<number>, losses: [] as Array<number> }
       const use = (batch: B, logits: Float32Array) =>
         Effect.suspend(() => {
           const predicted = new Int32Array(batch.size)
@@ -130,18 +130,18 @@ export const evaluate =
             predicted[i] = row.predicted
             probabilities[i] = row.probability
             if (onScores === undefined) continue
-            own.right.push(label)
-            own.given.push(row.predicted)
-            own.losses.push(row.loss)
+            columns.right.push(label)
+            columns.given.push(row.predicted)
+            columns.losses.push(row.loss)
           }
           rows += batch.size
           return onBatch(rows, { batch, predicted, probabilities })
         })
       yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
       onScores?.({
-        accuracy: ratioOf(own.right.map((label, i) => (label === own.given[i] ? 1 : 0))),
-        macroF1: macroF1Of(own.right, own.given, classes),
-        loss: ratioOf(own.losses)
+        accuracy: ratioOf(columns.right.map((label, i) => (label === columns.given[i] ? 1 : 0))),
+        macroF1: macroF1Of(columns.right, columns.given, classes),
+        loss: ratioOf(columns.losses)
       })
       return { rows, loss: loss / rows, ...ratesOf(confusion, rows), confusion }
     })
@@ -217,17 +217,17 @@ export const keepWorst = <Row extends TextFields & Located>(
   labelOf: (row: Row) => string,
   pictureOf: (row: Row) => Effect.Effect<string | undefined> = () => Effect.undefined
 ): Mistakes => {
-  let kept: ReadonlyArray<WrongRow> = []
+  let worst: ReadonlyArray<WrongRow> = []
   return {
     add: (wrong) => {
       // equal ones in the order of the rows: the list does not depend on how batches were sorted
-      kept = [...kept, ...wrong].sort((a, b) => b.weight - a.weight || a.row - b.row).slice(0, limit)
+      worst = [...worst, ...wrong].sort((a, b) => b.weight - a.weight || a.row - b.row).slice(0, limit)
     },
     read: Effect.suspend(() =>
-      Effect.flatMap(source.read(kept.map(({ row }) => row)), (rows) =>
+      Effect.flatMap(source.read(worst.map(({ row }) => row)), (rows) =>
         Effect.forEach(rows, (row, i) =>
           Effect.map(pictureOf(row), (picture) => {
-            const { predicted, probability } = kept[i]!
+            const { predicted, probability } = worst[i]!
             return {
               where: row.where,
               ...shortenedTexts(row),
@@ -256,8 +256,8 @@ export const wrongRows = (
   labels: ReadonlyArray<string>
 ): ReadonlyArray<WrongRow> =>
   Array.from(batch.rows, (row, i) => ({ i, row })).flatMap(({ i, row }) => {
-    const [own, probability] = [predicted[i]!, probabilities[i]!]
-    return own === batch.labels[i] ? [] : [{ row, predicted: labels[own]!, weight: probability, probability }]
+    const [label, probability] = [predicted[i]!, probabilities[i]!]
+    return label === batch.labels[i] ? [] : [{ row, predicted: labels[label]!, weight: probability, probability }]
   })
 
 /** A row with its class and the predicted class, as label indices. */
@@ -292,9 +292,9 @@ export const evaluateClasses = <M extends Classifier, B extends BatchOf<M> & Num
     readonly done: (rows: number) => Effect.Effect<void>
   }
 ) => {
-  const note = (rows: number, own: ScoredBatch<B>) => {
-    mistakes?.add(wrongRows(own, labels))
-    const { batch, predicted, probabilities } = own
+  const note = (rows: number, scored: ScoredBatch<B>) => {
+    mistakes?.add(wrongRows(scored, labels))
+    const { batch, predicted, probabilities } = scored
     classed?.(
       Array.from(batch.rows, (row, i) => ({
         row,

@@ -86,11 +86,11 @@ export const search = <M extends Network>(
     const parts = partOf(adapted.trainable)
     const passes = { backward: 1, forward: 0 }
     const at = (rate: number) => {
-      const own = withRate(
+      const optimizerAtRate = withRate(
         { ...config, schedule: { kind: "constant" } },
         { learningRate: rate, headLearningRate: rate }
       )
-      return Effect.map(transformOf(own, 1), (transform) => adapted.optimizer(transform, 1))
+      return Effect.map(transformOf(optimizerAtRate, 1), (transform) => adapted.optimizer(transform, 1))
     }
     yield* working("finding the learning rate: the gradient")
     const gradient = backward({ ...tested, step: 0 }, batches)
@@ -100,20 +100,20 @@ export const search = <M extends Network>(
         return yield* new RateNotFound({ reason: `the loss before the first step is ${before}` })
       const turning = (part: Part) =>
         Effect.gen(function* () {
-          const found = yield* turningRate(before, triesOf(steps), (rate, look) =>
+          const turningPoint = yield* turningRate(before, triesOf(steps), (rate, look) =>
             working(`finding the learning rate: forward pass ${passes.forward + 1}`).pipe(
               Effect.tap(() => Effect.sync(() => void (look && passes.forward++))),
               Effect.andThen(at(rate)),
               Effect.flatMap((optimizer) => tried(tested, optimizer, gradient, batches, (i) => parts[i] === part, look))
             )
           )
-          return typeof found === "number"
-            ? found
-            : yield* new RateNotFound({ reason: `${part === "head" ? "for the head, " : ""}${found.reason}` })
+          return typeof turningPoint === "number"
+            ? turningPoint
+            : yield* new RateNotFound({ reason: `${part === "head" ? "for the head, " : ""}${turningPoint.reason}` })
         })
       const hasBody = parts.includes("body")
-      const ownHead = parts.includes("head") && (config.headLearningRate === undefined || !hasBody)
-      const head = ownHead ? yield* turning("head") : undefined
+      const headIsSearched = parts.includes("head") && (config.headLearningRate === undefined || !hasBody)
+      const head = headIsSearched ? yield* turning("head") : undefined
       const body = hasBody ? yield* turning("body") : undefined
       const headRate = head === undefined ? undefined : rounded(HEAD_SHARE * head)
       const rate = body === undefined ? headRate! : rounded(BODY_SHARE * body)
@@ -137,10 +137,10 @@ const reasonOf = ({ rate, body, headRate, head }: Reason): string => {
   const turns = (share: number, turning: number) =>
     `a ${share === HEAD_SHARE ? "third" : `${Math.round(1 / share)}th`} of ${scientific(turning, 2)}, the rate at which a first step lowers the loss by half of what the gradient predicts`
   if (body === undefined) return `learning rate ${scientific(rate)}: ${turns(HEAD_SHARE, head!)}`
-  const own = `learning rate ${scientific(rate)}: ${turns(BODY_SHARE, body)}`
+  const note = `learning rate ${scientific(rate)}: ${turns(BODY_SHARE, body)}`
   return headRate === undefined
-    ? own
-    : `${own}; ${scientific(headRate)} for the head, a third of its ${scientific(head, 2)}`
+    ? note
+    : `${note}; ${scientific(headRate)} for the head, a third of its ${scientific(head, 2)}`
 }
 
 /** To two digits: what a person would write, and no less exact than the test is. */
@@ -162,22 +162,22 @@ const turningRate = <E>(
     let finite = 0
     for (let n = 0; n < MOST_TRIES; n++) {
       const { promised, loss } = yield* attempt(rate, true)
-      const kept = (before - loss) / promised
-      const sound = Number.isFinite(kept) && promised > 0
+      const fraction = (before - loss) / promised
+      const sound = Number.isFinite(fraction) && promised > 0
       if (sound) finite++
       const factor =
-        sound && kept > 0
-          ? Math.min(LARGEST_FACTOR, Math.max(1 / LARGEST_FACTOR, nextFactor(kept)))
+        sound && fraction > 0
+          ? Math.min(LARGEST_FACTOR, Math.max(1 / LARGEST_FACTOR, nextFactor(fraction)))
           : 1 / LARGEST_FACTOR
       rate *= factor
       const close = factor < CLOSE && factor > 1 / CLOSE
-      if (sound && kept > 0 && (close || finite >= tries)) return rate
+      if (sound && fraction > 0 && (close || finite >= tries)) return rate
     }
     return { reason: `no rate down to ${scientific(rate, 2)} lowers the loss of the first step's rows` }
   })
 
 /** From a rate with this ρ to h, by ρ = 1/(1 + η/h), which losses of networks come near to; all the way where nothing is lost. */
-const nextFactor = (kept: number): number => (kept >= 1 ? LARGEST_FACTOR : kept / (1 - kept))
+const nextFactor = (fraction: number): number => (fraction >= 1 ? LARGEST_FACTOR : fraction / (1 - fraction))
 
 /** The first step of a part: what its gradient promises, and if asked for the loss after it. */
 const tried = <M extends Network>(
@@ -196,9 +196,9 @@ const tried = <M extends Network>(
     const state = yield* Effect.catchTag(refreshed, "RankError", Effect.die)
     const numbers = tidy(() => {
       const { updates } = optimizer.update(gradients, state, params)
-      const [own, g, now] = [updates, gradients, params].map(tensorsOf)
-      const moved = now!.map((tensor, i) => (inPart(i) ? tf.add(tensor, own![i]!) : tensor))
-      const promised = g!.flatMap((tensor, i) => (inPart(i) ? [tf.neg(tf.sum(tf.mul(tensor, own![i]!)))] : []))
+      const [moves, g, now] = [updates, gradients, params].map(tensorsOf)
+      const moved = now!.map((tensor, i) => (inPart(i) ? tf.add(tensor, moves![i]!) : tensor))
+      const promised = g!.flatMap((tensor, i) => (inPart(i) ? [tf.neg(tf.sum(tf.mul(tensor, moves![i]!)))] : []))
       return tf.stack([tf.addN(promised), look ? lossAt(withTensors(params, moved)) : tf.scalar(0)])
     })
     tf.dispose([...new Set([...tensorsWithin(made), ...tensorsWithin(state)])])

@@ -21,7 +21,7 @@ export {
   type SiteDiagnostics,
   type TheoremCheck
 } from "./diagnostics/index.ts"
-export { dividedRounds, saidBytes } from "./divided-rounds.ts"
+export { bytesPerRank, dividedRounds } from "./divided-rounds.ts"
 export {
   type ClassEvaluation,
   type ClassedRow,
@@ -46,14 +46,14 @@ export { type LabelLossOptions, labelCrossEntropy } from "./label-loss.ts"
 export { binaryCrossEntropy, crossEntropy, type Loss, squaredError } from "./loss.ts"
 export {
   crossEntropyMetric,
+  formatMetric,
   inWords,
   type Metric,
   type Metrics,
   numberMetric,
   scoreOf,
   scoresText,
-  share,
-  written
+  share
 } from "./metrics.ts"
 export { findRate } from "./rate.ts"
 export { combined, macroF1Of, overAll, type RowScore, type RowScores, ratioOf, rowsOf } from "./row-scores.ts"

@@ -33,13 +33,13 @@ export const labelCrossEntropy = (options: LabelLossOptions): Loss => {
   if (weights === undefined && smoothing === 0) return crossEntropy
   return (logits, labels) => {
     const classes = logits.shape[1]!
-    const own = weights ?? new Array<number>(classes).fill(1)
+    const classWeights = weights ?? new Array<number>(classes).fill(1)
     // row y: what the log-probabilities of a row of class y are multiplied by
-    const shares = own.map((weight, y) =>
-      own.map((other, c) => (c === y ? (1 - smoothing) * weight : 0) + (smoothing / classes) * other)
+    const shares = classWeights.map((weight, y) =>
+      classWeights.map((other, c) => (c === y ? (1 - smoothing) * weight : 0) + (smoothing / classes) * other)
     )
     const chosen = tf.gather(tf.tensor2d(shares), labels)
-    const total = tf.sum(tf.gather(tf.tensor1d([...own]), labels))
+    const total = tf.sum(tf.gather(tf.tensor1d([...classWeights]), labels))
     return tf.neg(tf.div(tf.sum(tf.mul(chosen, tf.logSoftmax(logits))), total))
   }
 }

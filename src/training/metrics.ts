@@ -15,7 +15,7 @@ export interface Metric {
   /** worst possible value; absent if the metric has no bound */
   readonly worst?: number
   /** formats the value in a list of several metrics; default "label value" */
-  readonly inWords?: (shown: string) => string
+  readonly inWords?: (text: string) => string
   /** metric type and name on the Hugging Face Hub; absent if it has none */
   readonly hub?: {
     /** identifier on the Hub: "f1" */
@@ -35,13 +35,13 @@ export const scoreOf = (evaluation: object, name: string): number | null => {
 }
 
 /** Formats a metric's value; – without a value. */
-export const written = ({ format }: Metric, value: number | null | undefined): string =>
+export const formatMetric = ({ format }: Metric, value: number | null | undefined): string =>
   value === null || value === undefined || !Number.isFinite(value) ? "–" : format(value)
 
 /** Formats a metric with its label: "accuracy 87.3 %". */
 export const inWords = (metric: Metric, value: number | null | undefined): string => {
-  const shown = written(metric, value)
-  return metric.inWords?.(shown) ?? `${metric.label} ${shown}`
+  const text = formatMetric(metric, value)
+  return metric.inWords?.(text) ?? `${metric.label} ${text}`
 }
 
 /** Formats all metrics: "accuracy 87.3 %, macro-F1 87.2 %, loss 0.312". */

@@ -20,8 +20,8 @@ export const originOf = <M extends Network>(
 ): Effect.Effect<string | undefined, DeviceReadError> =>
   Effect.gen(function* () {
     for (const [i, batch] of batches.entries()) {
-      const found = yield* firstMarked(() => outputs(session, batch, i))
-      if (found !== undefined) return found
+      const place = yield* firstMarked(() => outputs(session, batch, i))
+      if (place !== undefined) return place
     }
     return yield* firstMarked(() => gradients(session, batches))
   })
@@ -63,10 +63,10 @@ const outputs = <M extends Network>({ adapted, step }: Session<M>, batch: BatchO
 }
 
 const gradients = <M extends Network>(session: Session<M>, batches: ReadonlyArray<BatchOf<M>>): Marks => {
-  const found = backward(session, batches)
+  const result = backward(session, batches)
   return {
     names: ["the loss", ...namesOf(session.adapted.trainable).map((name) => `the gradient of ${name}`)],
-    marks: [found.loss, ...tensorsOf(found.gradients)].map(mark)
+    marks: [result.loss, ...tensorsOf(result.gradients)].map(mark)
   }
 }
 

@@ -46,16 +46,16 @@ export const rowsOf = (values: ArrayLike<number>, width: number, rows: ArrayLike
   return some
 }
 
-/** Returns macro-F1 over class numbers in `right` and `given`; −1 stands for another class. A class in neither counts as 0. */
-export const macroF1Of = (right: ArrayLike<number>, given: ArrayLike<number>, classes: number): RowScore => ({
+/** Returns macro-F1 over class numbers in `right` and `predicted`; −1 stands for another class. A class in neither counts as 0. */
+export const macroF1Of = (right: ArrayLike<number>, predicted: ArrayLike<number>, classes: number): RowScore => ({
   size: right.length,
   over: (rows) => {
     const [both, all] = [new Float64Array(classes), new Float64Array(classes)]
     for (let i = 0; i < rows.length; i++) {
-      const [own, found] = [right[rows[i]!]!, given[rows[i]!]!]
-      if (own >= 0) all[own]! += 1
-      if (found >= 0) all[found]! += 1
-      if (own >= 0 && own === found) both[own]! += 1
+      const [rightClass, predictedClass] = [right[rows[i]!]!, predicted[rows[i]!]!]
+      if (rightClass >= 0) all[rightClass]! += 1
+      if (predictedClass >= 0) all[predictedClass]! += 1
+      if (rightClass >= 0 && rightClass === predictedClass) both[rightClass]! += 1
     }
     return both.reduce((sum, n, i) => sum + (n === 0 ? 0 : (2 * n) / all[i]!), 0) / classes
   }

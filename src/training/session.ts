@@ -98,9 +98,9 @@ export const snapshotOf = ({ adapted: { trainable }, optimizerState, step, posit
   position
 })
 
-/** Sets a session's state to `to`, and disposes the tensors that neither `to` nor `kept` holds. */
-export const advance = (session: AnySession, to: Snapshot, kept: Snapshot): void => {
-  release(snapshotOf(session), to, kept)
+/** Sets a session's state to `to`, and disposes the tensors that neither `to` nor `retained` holds. */
+export const advance = (session: AnySession, to: Snapshot, retained: Snapshot): void => {
+  release(snapshotOf(session), to, retained)
   session.adapted.trainable = to.trainable
   session.optimizerState = to.optimizerState
   session.step = to.step
@@ -113,7 +113,7 @@ export const rollback = (session: AnySession, to: Snapshot): void => advance(ses
 /** Disposes the tensors of a snapshot that none of the others holds. */
 export const release = (snapshot: Snapshot, ...others: ReadonlyArray<Snapshot>): void => {
   const { trainable, optimizerState } = snapshot
-  if (others.some((own) => own.trainable === trainable && own.optimizerState === optimizerState)) return
+  if (others.some((snapshot) => snapshot.trainable === trainable && snapshot.optimizerState === optimizerState)) return
   const held = new Set<Tensor>()
   for (const other of others) forTensorsAt(other, (tensor) => held.add(tensor))
   forTensorsAt(snapshot, (tensor) => {

@@ -66,11 +66,11 @@ export const stateProblem = (
   const named = new Set<number>()
   const tensorProblem = ({ shape }: OfShape, node: unknown, place: string) => {
     const index = isRecord(node) ? node["$tensor"] : undefined
-    const found = typeof index === "number" ? tensors[index] : undefined
-    if (found === undefined) return `${place} does not refer to one of the ${tensors.length} tensors`
+    const tensor = typeof index === "number" ? tensors[index] : undefined
+    if (tensor === undefined) return `${place} does not refer to one of the ${tensors.length} tensors`
     if (named.has(index as number)) return `${place} is a tensor that is also used in another place`
     named.add(index as number)
-    const [is, expected] = [`[${found.shape}]`, `[${shape}]`]
+    const [is, expected] = [`[${tensor.shape}]`, `[${shape}]`]
     return is === expected ? undefined : `${place} (tensor ${index}) has shape ${cut(is)}, expected ${expected}`
   }
   const numberProblem = (initial: number, node: unknown, place: string) => {
@@ -86,17 +86,17 @@ export const stateProblem = (
     if (part instanceof OfShape) return tensorProblem(part, node, place)
     if (Array.isArray(part) !== Array.isArray(node) || !(Array.isArray(node) || isRecord(node)))
       return `${place} does not have the structure of the optimizer's state`
-    const [expected, found] = [Object.keys(part).sort(), Object.keys(node).sort()]
-    if (expected.length !== found.length || expected.some((key, i) => key !== found[i]))
-      return `${place} has ${found.length} parts, but the optimizer's state has ${expected.length}${Array.isArray(part) ? "" : ` (${expected.join(", ")})`}`
+    const [expected, keys] = [Object.keys(part).sort(), Object.keys(node).sort()]
+    if (expected.length !== keys.length || expected.some((key, i) => key !== keys[i]))
+      return `${place} has ${keys.length} parts, but the optimizer's state has ${expected.length}${Array.isArray(part) ? "" : ` (${expected.join(", ")})`}`
     for (const [key, inner] of Object.entries(part)) {
       const inside = problem(inner, (node as Readonly<Record<string, unknown>>)[key], `${place}.${key}`)
       if (inside !== undefined) return inside
     }
     return undefined
   }
-  const found = problem(layout, tree, "optimizer")
-  if (found !== undefined || named.size === tensors.length) return found
+  const fault = problem(layout, tree, "optimizer")
+  if (fault !== undefined || named.size === tensors.length) return fault
   return `it holds ${tensors.length} tensors of the optimizer's state, which has ${named.size}`
 }
 

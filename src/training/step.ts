@@ -71,8 +71,8 @@ export const takeStep = <M extends Network>(
   begins?: (step: number) => void
 ): Effect.Effect<StepReport, StepError> =>
   takeSteps(session, [batches], begins).pipe(
-    Effect.flatMap((taken) =>
-      taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken[0]!)
+    Effect.flatMap((reports) =>
+      reports instanceof NotFinite ? diverged(session, batches, reports) : Effect.succeed(reports[0]!)
     )
   )
 
@@ -120,9 +120,9 @@ export const withRollback = <A, E>(
   Effect.suspend(() => {
     const start = snapshotOf(session)
     return attempted(start).pipe(
-      Effect.tap((taken) =>
+      Effect.tap((reports) =>
         Effect.sync(() => {
-          if (taken instanceof NotFinite) rollback(session, start)
+          if (reports instanceof NotFinite) rollback(session, start)
           else release(start, snapshotOf(session))
         })
       ),
@@ -211,20 +211,20 @@ export const attemptSteps = <M extends Network>(
 ): Effect.Effect<ReadonlyArray<StepReport> | NotFinite, AttemptError> =>
   Effect.gen(function* () {
     const began = yield* milliseconds
-    const taken: Array<DispatchedStep> = []
+    const dispatched: Array<DispatchedStep> = []
     for (const batches of groups) {
       begins(session.step + 1)
-      taken.push(yield* dispatchStep(session, batches, start, differentiate))
+      dispatched.push(yield* dispatchStep(session, batches, start, differentiate))
     }
-    const numbers = yield* readNumbers(taken)
-    const aside = taken.reduce((sum, step) => sum + step.aside, 0)
+    const numbers = yield* readNumbers(dispatched)
+    const aside = dispatched.reduce((sum, step) => sum + step.aside, 0)
     const each = ((yield* milliseconds) - began - aside) / groups.length
     const params = session.adapted.trainable
     for (const vector of numbers) {
       const symptom = firstNotFinite(vector, params)
       if (symptom !== undefined) return new NotFinite(vector[0]!, symptom)
     }
-    return taken.map(({ step, learningRate, batches, conditionings }, i): StepReport => {
+    return dispatched.map(({ step, learningRate, batches, conditionings }, i): StepReport => {
       const tokens = batches.reduce((sum, batch) => sum + batch.tokens, 0)
       return {
         kind: "step",
@@ -295,12 +295,12 @@ const mustBeState = (made: State, before: State): Effect.Effect<void, OptimizerS
 
 /** The numbers of some steps, a vector each, in one read; disposes theirs. */
 const readNumbers = (
-  taken: ReadonlyArray<DispatchedStep>
+  dispatched: ReadonlyArray<DispatchedStep>
 ): Effect.Effect<ReadonlyArray<ArrayLike<number>>, DeviceReadError> => {
-  const vectors = taken.flatMap(({ numbers }) => numbers)
-  const lengths = taken.map(({ numbers }) => numbers.reduce((sum, { size }) => sum + size, 0))
+  const vectors = dispatched.flatMap(({ numbers }) => numbers)
+  const lengths = dispatched.map(({ numbers }) => numbers.reduce((sum, { size }) => sum + size, 0))
   const all = tf.concat([...vectors])
-  const [first, last] = [taken[0]!.step, taken.at(-1)!.step]
+  const [first, last] = [dispatched[0]!.step, dispatched.at(-1)!.step]
   const what = first === last ? `the loss of step ${first}` : `the losses of steps ${first} to ${last}`
   return readTensor(all, what).pipe(
     Effect.map((values) => {
@@ -330,8 +330,8 @@ const update = (
     })
     if (moved.fault !== undefined) return yield* new OptimizerStateError(moved)
     const { state } = moved
-    const own = withTensors(params, moved.updates)
-    const updates = yield* optimizer.shared?.complete(own) ?? Effect.succeed(own)
+    const updated = withTensors(params, moved.updates)
+    const updates = yield* optimizer.shared?.complete(updated) ?? Effect.succeed(updated)
     const outcome = tidy(() => {
       const next = withTensors(params, combined(1, tensorsOf(params), 1, tensorsOf(updates)))
       return { next: tensorsOf(next), numbers: stepNumbers(loss, gradients, updates, next, conditionings) }

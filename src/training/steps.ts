@@ -115,10 +115,10 @@ export const sessionSteps =
     const take = (groups: ReadonlyArray<ReadonlyArray<BatchOf<M>>>) =>
       Effect.gen(function* () {
         if (groups.length > 1) {
-          const taken = yield* takeSteps(session, groups, begins)
-          if (!(taken instanceof NotFinite)) {
-            yield* record(taken)
-            return taken
+          const reports = yield* takeSteps(session, groups, begins)
+          if (!(reports instanceof NotFinite)) {
+            yield* record(reports)
+            return reports
           }
         }
         // alone, or of several one is not finite: those before it are finite again, and count

@@ -33,7 +33,7 @@ export interface Unembedded {
 
 /** A network that predicts the next token. */
 export interface LanguageModel extends Network {
-  forward(...given: Parameters<Network["forward"]>): Unembedded
+  forward(...inputs: Parameters<Network["forward"]>): Unembedded
 }
 
 /** Computes the mean cross-entropy over the tokens whose label is not −100, without storing all logits. */
@@ -87,7 +87,7 @@ export const evaluateTokensAnd =
   ): Effect.Effect<TokenEvaluation, E | E2 | E3 | DeviceReadError | RankError, R | R2 | R3> =>
     Effect.gen(function* () {
       let [loss, right, tokens, rows] = [0, 0, 0, 0]
-      const use = (batch: B, [scores, own]: readonly [Float32Array, A]) =>
+      const use = (batch: B, [scores, answers]: readonly [Float32Array, A]) =>
         Effect.suspend(() => {
           const half = scores.length / 2
           const losses = Float64Array.from(scores.subarray(0, half))
@@ -96,7 +96,7 @@ export const evaluateTokensAnd =
           right += rightTokens.reduce((sum, one) => sum + one, 0)
           tokens += countedTokens(batch)
           rows += rowsOf(batch)
-          return onBatch(rows, batch, losses, rightTokens, own)
+          return onBatch(rows, batch, losses, rightTokens, answers)
         })
       const compute = (batch: B) => Effect.all([scoresOf(adapted, batch), beside.compute(batch)])
       yield* batches.pipe(inRounds({ compute, as: both(floats, beside.as), use }))

@@ -141,7 +141,7 @@ const mergedPrediction = async (one: LayersCase, { adapted, network, model, inpu
     tf.tidy(() => {
       const values = new Map(later.dense.map(({ name, value }) => [name, value]))
       for (const site of adapted.sites) values.set(`${site.name}.weight`, adapted.merged(site, later))
-      for (const { name, layer, index, own } of layerParameters) {
+      for (const { name, layer, index, layerForm: own } of layerParameters) {
         const value = values.get(name)
         if (value !== undefined) layer.weights[index]!.write(own(value))
       }
@@ -175,7 +175,7 @@ const shapeLaw = (one: LayersCase) =>
       expect(sites.map(({ name }) => name)).toEqual([...one.sites])
       expect(parameters).toEqual(layerParameters.map(({ name, shape }) => ({ name, shape })))
       const seen = new Set<unknown>()
-      for (const { name, shape, layer, index, held, own } of layerParameters) {
+      for (const { name, shape, layer, index, held, layerForm: own } of layerParameters) {
         const original = layer.getWeights()[index]!
         const [there, back] = tf.tidy(() => [tf.clone(held(original)), tf.clone(own(held(original)))])
         expect([name, there!.shape, network.weights(name).shape]).toEqual([name, [...shape], [...shape]])

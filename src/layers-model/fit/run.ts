@@ -13,7 +13,7 @@ import { messageOf } from "../../boundary/index.ts"
 import type { LayersBatch, LayersNetwork } from "../../models/layers-model/index.ts"
 import type { OptimizerObstacle } from "../../optimizers/index.ts"
 import type { DeviceReadError } from "../../tensors/index.ts"
-import type { Taken, Warning } from "../../training/course.ts"
+import type { StepRecord, Warning } from "../../training/course.ts"
 import {
   type DiagnosticsReport,
   type FoundRate,
@@ -250,14 +250,17 @@ interface Guard {
 /** Warns once where the loss does not fall: after a third of the steps, where it is known how many there will be, or at the end. */
 const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.Effect<Guard> =>
   Effect.gen(function* () {
-    const { firstLook, lossWarning, takenOf, warningText } = yield* Effect.promise(
-      () => import("../../training/course.ts")
-    )
+    const {
+      firstLook,
+      lossWarning,
+      stepRecordOf: takenOf,
+      warningText
+    } = yield* Effect.promise(() => import("../../training/course.ts"))
     const fresh = !learned.has(adapted) && (options.initialEpoch ?? 0) === 0
     const head = adapted.trainable.dense.length === 0 ? "adapt's option head" : null
     const named = { rate: "plan.optimizer.learningRate", head }
     const third = firstLook(total)
-    const taken: Array<Taken> = []
+    const taken: Array<StepRecord> = []
     const warnings: Array<Warning> = []
     const look = (ended: boolean) => {
       const planned = ended ? Math.min(total, taken.length) : total

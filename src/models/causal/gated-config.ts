@@ -123,14 +123,14 @@ interface Defaults {
 /** Returns the settings of the first Llama in these sizes: no biases, windows or caps, SiLU. Families override what differs. */
 export const plainGated = (file: GatedFile, ropeOfHead: RopeOfHead, defaults: Defaults): Normalized<GatedConfig> => {
   const { sizes, problems } = sizesOf(file, defaults.headDim)
-  const own = ropeOfHead(sizes.headDim)
+  const rope = ropeOfHead(sizes.headDim)
   return {
-    problems: [...problems, ...own.problems],
+    problems: [...problems, ...rope.problems],
     config: {
       ...sizes,
-      maxLength: Math.max(sizes.maxLength, reachOf(own.rope)),
+      maxLength: Math.max(sizes.maxLength, reachOf(rope.rope)),
       layers: Array.from({ length: file.num_hidden_layers }, () => ({ window: null, rope: 0 })),
-      ropes: [own.rope],
+      ropes: [rope.rope],
       normEpsilon: file.rms_norm_eps ?? 1e-6,
       tied: file.tie_word_embeddings ?? defaults.tied,
       activation: "silu",

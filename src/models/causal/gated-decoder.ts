@@ -104,11 +104,11 @@ export const gatedFamily = (
   className,
   textPart: null,
   otherPrefixes: [],
-  open: (config) => Result.map(read(config), (own) => gatedDecoder(name, "model.", own)),
+  open: (config) => Result.map(read(config), (settings) => gatedDecoder(name, "model.", settings)),
   gguf,
   toGguf: {
     architecture: writing.architecture,
-    hyperparameters: (config) => Result.flatMap(read(config), (own) => gatedHyperparameters(own, writing)),
+    hyperparameters: (config) => Result.flatMap(read(config), (settings) => gatedHyperparameters(settings, writing)),
     change: writing.change ?? (() => undefined)
   }
 })
@@ -131,7 +131,7 @@ export const gatedDecoder = (family: string, prefix: string, config: GatedConfig
       { name: FINAL_NORM, shape: [hiddenSize] },
       ...(tied ? [] : [{ name: OUTPUT_LAYER, shape: table }])
     ],
-    blockParameters: inBlocks.map((own) => own.map(({ name }) => name)),
+    blockParameters: inBlocks.map((parametersOfBlock) => parametersOfBlock.map(({ name }) => name)),
     embedding: EMBEDDING,
     fanInFanOut: false,
     rotary: config.ropes.map(rotaryRows),

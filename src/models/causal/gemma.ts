@@ -40,8 +40,8 @@ const GemmaFile = Schema.Struct(gemmaFields)
 const [WINDOW, HEAD_DIM] = [4_096, 256]
 const [SCORES_CAP, LOGITS_CAP] = [50, 30]
 
-const orDefault = (given: number | null | undefined, byDefault: number): number | null =>
-  given === undefined ? byDefault : given
+const orDefault = (value: number | null | undefined, byDefault: number): number | null =>
+  value === undefined ? byDefault : value
 
 /** What both share; `sliding`: which layers have a window where `layer_types` does not say it. */
 const gemmaConfig = (
@@ -58,7 +58,7 @@ const gemmaConfig = (
     problems: [...problems, ...layers.problems],
     config: {
       ...config,
-      layers: layers.sliding.map((own) => ({ window: own ? window : null, rope: 0 })),
+      layers: layers.sliding.map((slides) => ({ window: slides ? window : null, rope: 0 })),
       activation: activationOf(file.hidden_activation),
       bias: { queryKeyValue: biased, attentionOutput: biased, mlp: false },
       attentionScale: 1 / Math.sqrt(file.query_pre_attn_scalar),
@@ -68,17 +68,17 @@ const gemmaConfig = (
 }
 
 /** What GGUF files of both share. */
-const gemmaArchitecture = (own: Pick<GgufArchitecture, "name" | "config"> & Partial<GgufArchitecture>) =>
+const gemmaArchitecture = (overrides: Pick<GgufArchitecture, "name" | "config"> & Partial<GgufArchitecture>) =>
   gatedArchitecture({
     undo: (name, shape) =>
       name.endsWith("norm.weight") ? { shape, values: (data) => data.map((value) => value - 1) } : undefined,
-    ...own,
+    ...overrides,
     inside: {
       ...gatedBlockNames,
       post_attention_norm: "post_attention_layernorm",
       ffn_norm: "pre_feedforward_layernorm",
       post_ffw_norm: "post_feedforward_layernorm",
-      ...own.inside
+      ...overrides.inside
     }
   })
 
@@ -87,21 +87,21 @@ interface GemmaWriting extends Pick<GatedWriting, "windows" | "values"> {
   readonly problems: NonNullable<GatedWriting["problems"]>
 }
 
-const gemmaWriting = (architecture: GgufArchitecture, own: GemmaWriting): GatedWriting => ({
+const gemmaWriting = (architecture: GgufArchitecture, overrides: GemmaWriting): GatedWriting => ({
   architecture,
   activation: "tanh",
   biases: [],
-  windows: own.windows,
-  ...(own.values === undefined ? {} : { values: own.values }),
+  windows: overrides.windows,
+  ...(overrides.values === undefined ? {} : { values: overrides.values }),
   problems: (config) => {
     const { layers, hiddenSize, attentionHeads, headDim, attentionScale } = config
-    const divisor = layers.length === own.layersOf27B ? hiddenSize / attentionHeads : headDim
+    const divisor = layers.length === overrides.layersOf27B ? hiddenSize / attentionHeads : headDim
     const scale = 1 / Math.sqrt(divisor)
     return [
       ...(Math.abs(attentionScale - scale) < 1e-6 * scale
         ? []
         : [`has query_pre_attn_scalar ${attentionScale ** -2}, where llama.cpp's ${architecture.name} has ${divisor}`]),
-      ...own.problems(config)
+      ...overrides.problems(config)
     ]
   },
   // norms scale by 1 + γ
@@ -258,7 +258,7 @@ export const gemma3: CausalFamily = {
     const text = (config as { readonly text_config?: unknown } | null)?.text_config
     const inside = typeof text === "object" && text !== null ? "text_config." : "text_config: "
     return readGemma3(text).pipe(
-      Result.map((own) => gatedDecoder("gemma3", "model.language_model.", own)),
+      Result.map((settings) => gatedDecoder("gemma3", "model.language_model.", settings)),
       Result.mapError((problems) => problems.map((problem) => problem.replace(/^config\.json: /, `$&${inside}`)))
     )
   },

@@ -120,7 +120,7 @@ const decoderOf = (config: Gpt2Config): Decoder => {
       ...norm(FINAL_NORM),
       ...(tied ? [] : [{ name: OUTPUT_LAYER, shape: [vocabularySize, hiddenSize] }])
     ],
-    blockParameters: inBlocks.map((own) => own.map(({ name }) => name)),
+    blockParameters: inBlocks.map((parametersOfBlock) => parametersOfBlock.map(({ name }) => name)),
     embedding: TOKENS,
     fanInFanOut: true,
     softcap: null,
@@ -195,7 +195,9 @@ const hyperparameters = (config: Gpt2Config): Result.Result<Hyperparameters, Rea
     ...(config.activation === "tanh"
       ? []
       : [`has the activation "${config.activation}", where llama.cpp's gpt2 has "tanh"`]),
-    ...(config.scales.every((own) => own === scale) ? [] : ["scales its scores otherwise than llama.cpp's gpt2"])
+    ...(config.scales.every((scaleOfLayer) => scaleOfLayer === scale)
+      ? []
+      : ["scales its scores otherwise than llama.cpp's gpt2"])
   ]
   if (problems.length > 0) return Result.fail(problems)
   const { u32, f32 } = encoded

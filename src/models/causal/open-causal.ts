@@ -109,7 +109,7 @@ const storedNames = (
   tensors: CheckpointSource["tensors"]
 ): { readonly stored: ReadonlyMap<string, string>; readonly problems: ReadonlyArray<string> } => {
   const prefixes = [decoder.prefix, ...otherPrefixes, ""]
-  const prefix = prefixes.find((own) => tensors.has(own + decoder.embedding)) ?? decoder.prefix
+  const prefix = prefixes.find((candidate) => tensors.has(candidate + decoder.embedding)) ?? decoder.prefix
   // the output layer lies beside the backbone: with "a.model." it is "a.lm_head", unless it is at the top
   const outer = prefix.slice(0, Math.max(0, prefix.lastIndexOf(".", prefix.length - 2) + 1))
   const nameOf = (name: string) => {
@@ -129,13 +129,13 @@ const storedNames = (
   return { stored, problems: condensed(problems) }
 }
 
-const SHOWN = 10
+const MOST_LISTED = 10
 
 /** A config of another size makes every tensor wrong: the first ones show it. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
-  problems.length <= SHOWN
+  problems.length <= MOST_LISTED
     ? problems
-    : [...problems.slice(0, SHOWN), `weights: and ${problems.length - SHOWN} more tensors likewise`]
+    : [...problems.slice(0, MOST_LISTED), `weights: and ${problems.length - MOST_LISTED} more tensors likewise`]
 
 const textConfigOf = (config: unknown): unknown =>
   (config as { readonly text_config?: unknown } | null)?.text_config ?? null

@@ -27,8 +27,8 @@ const [WINDOW, MAX_WINDOW_LAYERS, QWEN3_HEAD_DIM] = [4_096, 28, 128]
 const qwenConfig = (file: typeof QwenFile.Type, headDim: number | null): Normalized<GatedConfig> => {
   const { config, problems } = llamaLike(file, headDim)
   const { sliding, problems: ofLayers } = windowed(file, (i) => i >= (file.max_window_layers ?? MAX_WINDOW_LAYERS))
-  const own = file.sliding_window === undefined ? WINDOW : file.sliding_window
-  const window = file.use_sliding_window === true ? own : null
+  const slidingWindow = file.sliding_window === undefined ? WINDOW : file.sliding_window
+  const window = file.use_sliding_window === true ? slidingWindow : null
   return {
     problems: [...problems, ...ofLayers],
     config: { ...config, layers: sliding.map((windowed) => ({ window: windowed ? window : null, rope: 0 })) }

@@ -48,7 +48,7 @@ export const tokenBytes = (
       ? [[from, content] as const]
       : []
   })
-  const written = (() => {
+  const bytesOf = (() => {
     if (has("ByteLevel")) {
       return (token: string) => {
         const bytes = Array.from(token, (letter) => letters.get(letter))
@@ -72,7 +72,7 @@ export const tokenBytes = (
   return (id) => {
     const token = library.id_to_token(id)
     if (token === undefined || special.has(id)) return null
-    const own = added.get(id)
-    return own === undefined ? written(token, id) : utf8.encode(own)
+    const addedToken = added.get(id)
+    return addedToken === undefined ? bytesOf(token, id) : utf8.encode(addedToken)
   }
 }

@@ -42,6 +42,6 @@ const withTemplate = (folder: string, tokenizerConfig: unknown) =>
     const template = yield* readTextFile(path.join(folder, CHAT_TEMPLATE)).pipe(
       Effect.mapError(({ reason }) => new ModelError({ folder, problems: [`${CHAT_TEMPLATE}: ${reason}`] }))
     )
-    const own = typeof tokenizerConfig === "object" && !Array.isArray(tokenizerConfig) ? tokenizerConfig : null
-    return { ...own, chat_template: template }
+    const fields = typeof tokenizerConfig === "object" && !Array.isArray(tokenizerConfig) ? tokenizerConfig : null
+    return { ...fields, chat_template: template }
   })

@@ -56,11 +56,11 @@ export const ggufName = (
   { inside, outside, blockPrefix }: Pick<GgufArchitecture, "inside" | "outside" | "blockPrefix">,
   module: string
 ): string | undefined => {
-  const found = (names: Readonly<Record<string, string>>, own: string) =>
-    Object.entries(names).find(([, name]) => name === own)?.[0]
-  if (!module.startsWith(blockPrefix)) return found(outside, module)
+  const lookUp = (names: Readonly<Record<string, string>>, stem: string) =>
+    Object.entries(names).find(([, name]) => name === stem)?.[0]
+  if (!module.startsWith(blockPrefix)) return lookUp(outside, module)
   const [block, ...rest] = module.slice(blockPrefix.length).split(".")
-  const name = found(inside, rest.join("."))
+  const name = lookUp(inside, rest.join("."))
   return name === undefined ? undefined : `blk.${block}.${name}`
 }
 
@@ -104,9 +104,9 @@ export const fieldsOf = (metadata: Metadata, architecture: string): Fields => {
   const problems: Array<string> = []
   const value = (key: string) => metadata.get(`${architecture}.${key}`)
   const read = (key: string, accepts: (value: number) => boolean, expected: string): number => {
-    const found = value(key)
-    if (typeof found === "number" && accepts(found)) return found
-    const what = found === undefined ? "is missing" : `is ${JSON.stringify(found)?.slice(0, 60)}`
+    const stored = value(key)
+    if (typeof stored === "number" && accepts(stored)) return stored
+    const what = stored === undefined ? "is missing" : `is ${JSON.stringify(stored)?.slice(0, 60)}`
     problems.push(`metadata ${architecture}.${key} ${what}; expected ${expected}`)
     return Number.NaN
   }

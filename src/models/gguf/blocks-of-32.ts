@@ -46,12 +46,12 @@ const blocksOf = (
   }: { readonly size: number; readonly from: number; readonly d: Uint16Array; readonly m: Uint16Array | null }
 ): PackedBlocks | null => {
   if ([d, m].some((bits) => bits?.some((half) => (half & 0x7c00) === 0x7c00))) return null
-  const own = 4 + size - from
-  const words = new Int32Array((d.length * own) / 4)
+  const packedBytes = 4 + size - from
+  const words = new Int32Array((d.length * packedBytes) / 4)
   const to = new Uint8Array(words.buffer)
   for (let block = 0; block < d.length; block++) {
-    words[(block * own) / 4] = d[block]! | ((m?.[block] ?? 0) << 16)
-    to.set(bytes.subarray(block * size + from, (block + 1) * size), block * own + 4)
+    words[(block * packedBytes) / 4] = d[block]! | ((m?.[block] ?? 0) << 16)
+    to.set(bytes.subarray(block * size + from, (block + 1) * size), block * packedBytes + 4)
   }
   return { packing, words }
 }

@@ -21,16 +21,16 @@ export const gatedBlockNames = {
 /** Names of the norms of queries and keys. */
 export const queryKeyNormNames = { attn_q_norm: "self_attn.q_norm", attn_k_norm: "self_attn.k_norm" } as const
 
-/** Creates the architecture of a gated decoder: Llama's, with the overrides of `own`. */
+/** Creates the architecture of a gated decoder: Llama's, with the overrides of `overrides`. */
 export const gatedArchitecture = (
-  own: Pick<GgufArchitecture, "name" | "config"> & Partial<GgufArchitecture>
+  overrides: Pick<GgufArchitecture, "name" | "config"> & Partial<GgufArchitecture>
 ): GgufArchitecture => ({
   outside: { token_embd: "model.embed_tokens", output_norm: "model.norm", output: "lm_head" },
   inside: gatedBlockNames,
   blockPrefix: "model.layers.",
   withoutCounterpart: [],
   undo: () => undefined,
-  ...own
+  ...overrides
 })
 
 /** Returns the sizes of a decoder with rotary positions and RMS norms, as fields of config.json. */

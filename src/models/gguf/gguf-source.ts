@@ -52,8 +52,8 @@ export const ggufSource = (file: string): Effect.Effect<CheckpointSource, ModelE
         )
       rotaryFactors.set(stored.name, yield* withFile(stored.file, (handle) => readValues(handle, stored)))
     }
-    const own = architecture.config({ fields, tensors: header.tensors, rotaryFactors })
-    const config = { model_type: modelType, architectures: [className], ...own }
+    const fromMetadata = architecture.config({ fields, tensors: header.tensors, rotaryFactors })
+    const config = { model_type: modelType, architectures: [className], ...fromMetadata }
     const named = namedTensors(header, architecture, fields)
     const { tokenizer, tokenizerConfig, problems } = tokenizerOf(header.metadata)
     const all = [...fields.problems, ...named.problems, ...problems]

@@ -18,9 +18,9 @@ export const partProblem = (metadata: Metadata, index: number, others: Metadata)
     ["split.count", others.get("split.count")],
     ["split.tensors.count", others.get("split.tensors.count")]
   ] as const) {
-    const found = metadata.get(key)
-    if (found !== expected) {
-      return `${key} is ${quoted(found)}, expected ${quoted(expected)}: not a part of the same model`
+    const stored = metadata.get(key)
+    if (stored !== expected) {
+      return `${key} is ${quoted(stored)}, expected ${quoted(expected)}: not a part of the same model`
     }
   }
   return undefined

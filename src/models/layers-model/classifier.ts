@@ -85,12 +85,12 @@ type Described = Effect.Effect<DescribedLayers, ModelError, FileSystem.FileSyste
  */
 export const describeLayersClassifier = (source: string, { head, labels }: ClassifierOptions): Described =>
   Effect.gen(function* () {
-    const own = yield* openTopology(source)
-    const { classes: replaced } = yield* scoresOf(source, own)
+    const model = yield* openTopology(source)
+    const { classes: replaced } = yield* scoresOf(source, model)
     const classes = labels?.length ?? replaced
     const start = typeof head === "string" ? starts[head] : classes === replaced ? null : "normal"
     if (start === null && classes !== replaced) return yield* otherClasses(source, replaced, labels ?? [])
-    const base = start === null ? own : yield* headed(source, own, { classes, start, seed: 0 })
+    const base = start === null ? model : yield* headed(source, model, { classes, start, seed: 0 })
     const path = start === null ? undefined : scoringLayer(base).path
     const listed = typeof head === "string" ? [] : head
     const headPaths = path === undefined ? listed : [...new Set([...listed, path])]
@@ -106,7 +106,7 @@ export const describeLayersClassifier = (source: string, { head, labels }: Class
       prefix: network.prefix,
       labels: labels ?? Array.from({ length: classes }, (_, i) => String(i)),
       inputShape: base.inputs[0]!.shape.slice(1) as ReadonlyArray<number>,
-      range: (own.getUserDefinedMetadata() as { readonly range?: string } | undefined)?.range,
+      range: (model.getUserDefinedMetadata() as { readonly range?: string } | undefined)?.range,
       layers: layersOf(base).length,
       activations: shapesMade(base).reduce((sum, { shape }) => sum + rowSize(shape), 0),
       scores: (yield* scoresOf(source, base)).scores
@@ -117,15 +117,15 @@ export const describeLayersClassifier = (source: string, { head, labels }: Class
 const starts = { new: "normal", zeros: "zeros", checkpoint: null } as const
 
 const otherClasses = (source: string, classes: number, labels: ReadonlyArray<string>) => {
-  const found = `has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`
-  return new ModelError({ folder: source, problems: [`${found}: set model.head to "new"`] })
+  const mismatch = `has ${classes} classes; the data have ${labels.length} labels (${labels.slice(0, 20).join(", ")})`
+  return new ModelError({ folder: source, problems: [`${mismatch}: set model.head to "new"`] })
 }
 
 /** The model with a new head, as long as the scope. */
-const headed = (source: string, own: LayersModel, options: Parameters<typeof withNewHead>[1]) =>
+const headed = (source: string, layersModel: LayersModel, options: Parameters<typeof withNewHead>[1]) =>
   Effect.acquireRelease(
     Effect.try({
-      try: () => withNewHead(own, options),
+      try: () => withNewHead(layersModel, options),
       catch: (cause) => new ModelError({ folder: source, problems: [`model.head: ${messageOf(cause)}`] })
     }),
     (model) => Effect.sync(() => model.dispose())
@@ -139,8 +139,8 @@ export const loadLayersClassifier = (
   Effect.gen(function* () {
     const base = yield* newHead === null
       ? openLayersModel(source)
-      : Effect.scopedWith((own) =>
-          Effect.flatMap(Scope.provide(openLayersModel(source), own), (model) =>
+      : Effect.scopedWith((scope) =>
+          Effect.flatMap(Scope.provide(openLayersModel(source), scope), (model) =>
             headed(source, model, { classes: labels.length, start: newHead.start, seed })
           )
         )
@@ -180,8 +180,8 @@ const scoresOf = (source: string, base: LayersModel) =>
       try: () => scoresIn(base),
       catch: (cause) => new ModelError({ folder: source, problems: reasons(cause) })
     }),
-    ({ problems, ...found }) =>
-      problems.length > 0 ? Effect.fail(new ModelError({ folder: source, problems })) : Effect.succeed(found)
+    ({ problems, ...classifier }) =>
+      problems.length > 0 ? Effect.fail(new ModelError({ folder: source, problems })) : Effect.succeed(classifier)
   )
 
 const scoresIn = (base: LayersModel) => {

@@ -50,15 +50,15 @@ const placesOf = (layer: Layer, x: tf.Tensor): Places => {
     return { kernel: pair(kernel), strides: pair(strides), dilation: pair(dilation), padding }
   }
   if (kernel.length === 1) {
-    const own = window(0, 1)
+    const rowWindow = window(0, 1)
     return {
-      rows: patches(tf.reshape(x, [batch, size[0]!, 1, channels]), own),
-      size: [outputSize([size[0]!, 1], own)[0]]
+      rows: patches(tf.reshape(x, [batch, size[0]!, 1, channels]), rowWindow),
+      size: [outputSize([size[0]!, 1], rowWindow)[0]]
     }
   }
   if (kernel.length === 2) {
-    const own = window(0, 2)
-    return { rows: patches(x as tf.Tensor4D, own), size: outputSize([size[0]!, size[1]!], own) }
+    const columnWindow = window(0, 2)
+    return { rows: patches(x as tf.Tensor4D, columnWindow), size: outputSize([size[0]!, size[1]!], columnWindow) }
   }
   return inVolume(x as tf.Tensor5D, window(0, 2), window(2, 1))
 }
@@ -148,10 +148,15 @@ export const separable: LayerKind = {
   },
   call: (layer, path, [x], { linear, weights }) => {
     const config = configOf<DepthwiseConfig>(layer)
-    const own = convolved(channelsLast(x!, config), weights(`${path}.depthwise.weight`), config, config.dilationRate)
-    const [batch, rows, columns, channels] = own.shape
+    const depthwiseOutput = convolved(
+      channelsLast(x!, config),
+      weights(`${path}.depthwise.weight`),
+      config,
+      config.dilationRate
+    )
+    const [batch, rows, columns, channels] = depthwiseOutput.shape
     const site = pointwiseOf(layer, path)
-    const y = linear(site, tf.reshape(own, [batch * rows * columns, channels]))
+    const y = linear(site, tf.reshape(depthwiseOutput, [batch * rows * columns, channels]))
     return [inFormat(activated(layer, tf.reshape(y, [batch, rows, columns, site.out])), config)]
   }
 }

@@ -176,11 +176,11 @@ const headProblems = (placed: ReadonlyArray<PlacedLayer>, head: ReadonlyArray<st
   const trained = placed.filter((one) => placedParameters(one, "parameters").length > 0)
   const paths = trained.map((one) => one.path)
   const wrong = [...new Set(head)].filter((path) => !trained.some(isAt(path)))
-  const told = mostListed + 1 // the last of them where it takes the line of the count
-  const sentences = wrong.slice(0, told).map((path) => {
+  const mostLines = mostListed + 1 // the last of them where it takes the line of the count
+  const sentences = wrong.slice(0, mostLines).map((path) => {
     const near = closest(path, paths)
     const hint = near === undefined ? "" : `; did you mean "${near}"?`
     return `head: found "${path}"; expected a layer with weights, one of ${listed(paths).join(", ")}${hint}`
   })
-  return listed([...sentences, ...wrong.slice(told)])
+  return listed([...sentences, ...wrong.slice(mostLines)])
 }

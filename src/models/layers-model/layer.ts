@@ -34,9 +34,9 @@ export interface LayerParameter {
   /** index of the weight in `layer.getWeights()` */
   readonly index: number
   /** Converts the weight from the layer's form to the network's. Tensor code; returns a new tensor or a handle of the same one. */
-  readonly held: (own: tf.Tensor) => tf.Tensor
+  readonly held: (weight: tf.Tensor) => tf.Tensor
   /** Converts the weight from the network's form to the layer's. */
-  readonly own: (held: tf.Tensor) => tf.Tensor
+  readonly layerForm: (held: tf.Tensor) => tf.Tensor
 }
 
 /** Context of a layer in one forward pass. */
@@ -87,8 +87,8 @@ export const asItIs = (name: string, index: number, shape: ReadonlyArray<number>
   name,
   shape,
   index,
-  held: (own) => own,
-  own: (held) => held
+  held: (weight) => weight,
+  layerForm: (held) => held
 })
 
 /** Returns a kernel [...in, out] as W [out, in], one row per output. */
@@ -99,8 +99,8 @@ export const kernelAsMatrix = (name: string, index: number, shape: ReadonlyArray
     name,
     shape: [out, inputs],
     index,
-    held: (own) => tf.transpose(tf.reshape(own, [inputs, out])),
-    own: (held) => tf.reshape(tf.transpose(held), [...shape])
+    held: (weight) => tf.transpose(tf.reshape(weight, [inputs, out])),
+    layerForm: (held) => tf.reshape(tf.transpose(held), [...shape])
   }
 }
 

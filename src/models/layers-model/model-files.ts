@@ -94,9 +94,9 @@ const weightFilesOf = (source: string, { paths, bytes }: WeightManifest) =>
         problems.add(`its weight file ${file} is a link to ${real}; expected a file in the model's own folder`)
       } else files.push({ file, bytes: Number(info.success.size) })
     }
-    const found = files.reduce((sum, file) => sum + file.bytes, 0)
-    if (problems.isEmpty && found !== bytes) {
-      problems.add(`found ${found} bytes in ${files.length} weight files; expected ${bytes}, as its manifest says`)
+    const total = files.reduce((sum, file) => sum + file.bytes, 0)
+    if (problems.isEmpty && total !== bytes) {
+      problems.add(`found ${total} bytes in ${files.length} weight files; expected ${bytes}, as its manifest says`)
     }
     return problems.isEmpty ? files : yield* new ModelError({ folder: source, problems: problems.entries })
   })
@@ -125,8 +125,8 @@ const built = async ({ layers, models, initializers }: TfjsLayers, { topology, r
   const bounded: AddWeight = function (name, shape, dtype, _, ...rest) {
     left -= shape.reduce<number>((product, n) => product * (isSize(n) ? n : Number.NaN), 1)
     if (!(left >= 0)) {
-      const found = `layer ${this.name} needs a ${name} of shape [${shape.join(", ")}]`
-      throw new Refused([`${found}; its manifest has ${wholeNumber(numbers)} numbers for all layers`])
+      const need = `layer ${this.name} needs a ${name} of shape [${shape.join(", ")}]`
+      throw new Refused([`${need}; its manifest has ${wholeNumber(numbers)} numbers for all layers`])
     }
     const weight = addWeight.call(this, name, shape, dtype, initializers.zeros(), ...rest)
     made.push(weight)
@@ -147,12 +147,12 @@ const built = async ({ layers, models, initializers }: TfjsLayers, { topology, r
 
 /** tfjs makes all layers before its first await. */
 const whileIn = <T>(prototype: object, addWeight: AddWeight, make: () => Promise<T>): Promise<T> => {
-  const own: unknown = Reflect.get(prototype, "addWeight")
+  const original: unknown = Reflect.get(prototype, "addWeight")
   Reflect.set(prototype, "addWeight", addWeight)
   try {
     return make()
   } finally {
-    Reflect.set(prototype, "addWeight", own)
+    Reflect.set(prototype, "addWeight", original)
   }
 }
 
@@ -170,11 +170,13 @@ const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as num
 const checkSizes = (model: LayersModel): void => {
   let left = limit("layers-model-row")
   for (const { layer, shape } of shapesMade(model)) {
-    const found = `layer ${layer} makes the shape [${shape.map((n) => n ?? "?").join(", ")}]`
-    if (!shape.every((n) => n === null || isSize(n))) throw new Refused([`${found}; expected sizes`])
+    const shapeText = `layer ${layer} makes the shape [${shape.map((n) => n ?? "?").join(", ")}]`
+    if (!shape.every((n) => n === null || isSize(n))) throw new Refused([`${shapeText}; expected sizes`])
     left -= rowSize(shape)
     if (left >= 0) continue
-    throw new Refused([`${found}; one row through all layers has more numbers than ${overLimit("layers-model-row")}`])
+    throw new Refused([
+      `${shapeText}; one row through all layers has more numbers than ${overLimit("layers-model-row")}`
+    ])
   }
 }
 

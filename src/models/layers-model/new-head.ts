@@ -67,16 +67,16 @@ export interface ScoringLayer {
 
 /** Returns the layer that computes a score for each class. Throws if a model's output is not computed by such a layer. */
 export const scoringLayer = (model: LayersModel): ScoringLayer => {
-  const found = classifierOf(model)
-  if (!("other" in found)) return { layer: found.layer, path: found.names.join(".") }
-  const { name } = found.other
-  const problem = `found the layer ${name} (${found.other.getClassName()}) before its output; expected a dense layer or a convolution, which a new head could replace`
+  const classifier = classifierOf(model)
+  if (!("other" in classifier)) return { layer: classifier.layer, path: classifier.names.join(".") }
+  const { name } = classifier.other
+  const problem = `found the layer ${name} (${classifier.other.getClassName()}) before its output; expected a dense layer or a convolution, which a new head could replace`
   throw new Error(problem)
 }
 
 const structureAt = ({ layers }: ModelStructure, [name, ...inner]: Names): LayerStructure => {
-  const own = layers.find(({ config }) => config.name === name)!
-  return inner.length === 0 ? own : structureAt(own.config as unknown as ModelStructure, inner)
+  const headLayer = layers.find(({ config }) => config.name === name)!
+  return inner.length === 0 ? headLayer : structureAt(headLayer.config as unknown as ModelStructure, inner)
 }
 
 /** Configuration of a new head. */
@@ -95,9 +95,9 @@ export interface NewHead {
  */
 export const withNewHead = (base: LayersModel, { classes, start, seed }: NewHead): LayersModel => {
   scoringLayer(base)
-  const found = classifierOf(base) as Classifier
+  const classifier = classifierOf(base) as Classifier
   const model = sameStructure(base, (structure) => {
-    const [scores, ...others] = [found.names, ...found.after].map((names) => structureAt(structure, names))
+    const [scores, ...others] = [classifier.names, ...classifier.after].map((names) => structureAt(structure, names))
     scores!.config[outputsField.get(scores!.className)!] = classes
     for (const { className, config } of [scores!, ...others]) {
       if (config["activation"] === "sigmoid") config["activation"] = "softmax"

@@ -18,8 +18,8 @@ interface NormalizationConfig {
 
 /** Those of the names that the layer has. */
 const named = (layer: Layer, path: string, names: Readonly<Record<string, string>>): ReadonlyArray<LayerParameter> =>
-  Object.entries(names).flatMap(([name, own]) => {
-    const index = indexOf(layer, own)
+  Object.entries(names).flatMap(([name, weightName]) => {
+    const index = indexOf(layer, weightName)
     return index < 0 ? [] : [asItIs(`${path}.${name}`, index, weightShapes(layer)[index]!)]
   })
 

@@ -102,10 +102,10 @@ export const recurrent: LayerKind = {
   takes: (layer) => cellOf(layer) !== undefined,
   sites: sitesOf,
   parameters: (layer, path) => {
-    const [kernel, own, bias] = weightShapes(layer)
+    const [kernel, recurrentKernel, bias] = weightShapes(layer)
     return [
       kernelAsMatrix(`${path}.kernel.weight`, 0, kernel!),
-      kernelAsMatrix(`${path}.recurrent.weight`, 1, own!),
+      kernelAsMatrix(`${path}.recurrent.weight`, 1, recurrentKernel!),
       ...(bias === undefined ? [] : [asItIs(`${path}.kernel.bias`, 2, bias)])
     ]
   },
@@ -120,9 +120,12 @@ export const recurrent: LayerKind = {
     const outputs: Array<tf.Tensor2D> = []
     for (let i = 0; i < length; i++) {
       const t = goBackwards ? length - 1 - i : i
-      const own = tf.reshape<tf.Rank.R2>(tf.slice(projected, [0, t, 0], [batch, 1, kernel.out]), [batch, kernel.out])
-      const after = next({ x: own, state, recurrent: (h) => linear(recurrent, h), cell })
-      state = keeps === null ? after : kept(after, state, tf.slice(keeps, [0, t], [batch, 1]))
+      const projectedStep = tf.reshape<tf.Rank.R2>(tf.slice(projected, [0, t, 0], [batch, 1, kernel.out]), [
+        batch,
+        kernel.out
+      ])
+      const after = next({ x: projectedStep, state, recurrent: (h) => linear(recurrent, h), cell })
+      state = keeps === null ? after : maskedStates(after, state, tf.slice(keeps, [0, t], [batch, 1]))
       if (returnSequences) outputs.push(state[0]!)
     }
     return [returnSequences ? tf.stack(outputs, 1) : state[0]!, ...(returnState ? state : [])]
@@ -133,11 +136,12 @@ const zeros = (count: number, shape: readonly [number, number]): ReadonlyArray<t
   Array.from({ length: count }, () => tf.zeros<tf.Rank.R2>([...shape]))
 
 /** mask [batch, 1]: where it is 0 the state stays. */
-const kept = (
+const maskedStates = (
   after: ReadonlyArray<tf.Tensor2D>,
   before: ReadonlyArray<tf.Tensor2D>,
   mask: tf.Tensor
-): ReadonlyArray<tf.Tensor2D> => after.map((own, i) => tf.add(tf.mul(own, mask), tf.mul(before[i]!, tf.sub(1, mask))))
+): ReadonlyArray<tf.Tensor2D> =>
+  after.map((state, i) => tf.add(tf.mul(state, mask), tf.mul(before[i]!, tf.sub(1, mask))))
 
 /** TimeDistributed: the layer at every step, `<path>`. All steps are rows of one batch, since no layer mixes rows. */
 const wrapped = (layer: Layer): Layer => (layer as unknown as { readonly layer: Layer }).layer

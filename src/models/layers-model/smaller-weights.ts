@@ -97,7 +97,7 @@ export const smallerWeights = ({ specs, data }: StoredWeights, form: SmallerForm
   let at = 0
   const parts: Array<Uint8Array> = []
   const changed: Array<SmallerTensor> = []
-  const own = specs.map((spec) => {
+  const converted = specs.map((spec) => {
     // a copy: a view of a file's bytes may begin anywhere, and Node's Buffer has a `slice` that makes none
     const bytes = new Uint8Array(data.subarray(at, at + bytesOf(spec)))
     at += bytes.length
@@ -119,5 +119,5 @@ export const smallerWeights = ({ specs, data }: StoredWeights, form: SmallerForm
     all.set(part, end)
     end += part.length
   }
-  return { specs: own, data: all, changed }
+  return { specs: converted, data: all, changed }
 }

@@ -13,20 +13,20 @@ type Fields = Readonly<Record<string, unknown>>
 /** Returns all problems of the layers and their order. Knows the layers that are registered in tfjs when it is called. */
 export const topologyProblems = (topology: Fields): ReadonlyArray<string> => {
   const problems = new Listing()
-  const own = field(topology, "modelConfig") ?? topology
-  const count = countLayers(own)
+  const config = field(topology, "modelConfig") ?? topology
+  const count = countLayers(config)
   if (count > limit("layers-model-layers")) {
     return [
       `its layers, their uses and inputs are ${wholeNumber(count)}, more than ${overLimit("layers-model-layers")}`
     ]
   }
-  checkLayer(own, "its modelTopology", problems)
+  checkLayer(config, "its modelTopology", problems)
   return problems.entries
 }
 
 /** As tfjs reads keys: class_name, className and class__name are one, and the last counts. */
 const field = (record: Fields, name: string): unknown => {
-  const key = Object.keys(record).findLast((own) => camelCase(own) === name)
+  const key = Object.keys(record).findLast((candidate) => camelCase(candidate) === name)
   return key === undefined ? undefined : record[key]
 }
 
@@ -53,7 +53,7 @@ const layersIn = (layer: unknown): ReadonlyArray<unknown> => {
 const countLayers = (layer: unknown): number => {
   const uses = isRecord(layer) ? listIn(field(layer, "inboundNodes")) : []
   const inputs = uses.reduce<number>((sum, node) => sum + listIn(node).length, 0)
-  return layersIn(layer).reduce<number>((sum, own) => sum + countLayers(own), 1 + uses.length + inputs)
+  return layersIn(layer).reduce<number>((sum, inner) => sum + countLayers(inner), 1 + uses.length + inputs)
 }
 
 const isName = (name: unknown): name is string => typeof name === "string" && name !== "" && !(name in {})
@@ -84,9 +84,9 @@ const checkLayer = (layer: unknown, where: string, problems: Listing): void => {
     return
   }
   const inside = layersIn(layer)
-  for (const [i, own] of inside.entries()) {
-    const name = nameOf(own)
-    checkLayer(own, isName(name) ? `layer ${quoted(name)}` : `layer ${i} in ${where}`, problems)
+  for (const [i, innerLayer] of inside.entries()) {
+    const name = nameOf(innerLayer)
+    checkLayer(innerLayer, isName(name) ? `layer ${quoted(name)}` : `layer ${i} in ${where}`, problems)
   }
   if (problems.isEmpty && isGraph(layer)) checkOrder(inside, problems)
 }

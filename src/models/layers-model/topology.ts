@@ -24,7 +24,7 @@ export const layersOf = (model: LayersModel): ReadonlyArray<PlacedLayer> => {
     seen.add(layer)
     const parts = kindOf(layer)?.parts?.(layer, path)
     if (parts !== undefined) return parts.flatMap((part) => placed(part.layer, part.path))
-    return isModel(layer) ? layer.layers.flatMap((own) => placed(own, `${path}.${own.name}`)) : [{ layer, path }]
+    return isModel(layer) ? layer.layers.flatMap((inner) => placed(inner, `${path}.${inner.name}`)) : [{ layer, path }]
   }
   return model.layers.flatMap((layer) => placed(layer, layer.name))
 }
@@ -64,7 +64,7 @@ interface Value {
  * tfjs's executor hands one object to all layers of an execution and changes it as it goes: a layer without a mask of
  * its own gets that of the last layer that had one. A model's numbers are those it has there, so this does the same.
  */
-interface Given {
+interface Received {
   mask: tf.Tensor | null
 }
 
@@ -78,24 +78,24 @@ export const computed = (
 const run = (
   model: LayersModel,
   inputs: ReadonlyArray<tf.Tensor>,
-  received: Given | undefined,
+  received: Received | undefined,
   computation: Computation
 ): ReadonlyArray<tf.Tensor> => {
-  let given = received
+  let passed = received
   const known = new Map<number, Value>()
   model.inputs.forEach(({ id }, i) => known.set(id, { tensor: inputs[i]!, mask: null }))
   const valueBehind = (symbolic: SymbolicTensor): Value => {
-    const found = known.get(symbolic.id)
-    if (found !== undefined) return found
+    const value = known.get(symbolic.id)
+    if (value !== undefined) return value
     const { sourceLayer, inputs: from } = symbolic
-    // in the order of tfjs's executor, on which `given` depends
+    // in the order of tfjs's executor, on which `passed` depends
     const values = from.toReversed().map(valueBehind).toReversed()
     if (values.some(({ mask }) => mask !== null)) {
-      given ??= { mask: null }
-      given.mask = values[0]!.mask
+      passed ??= { mask: null }
+      passed.mask = values[0]!.mask
     }
     const tensors = values.map(({ tensor }) => tensor)
-    const outputs = outputsFrom(sourceLayer, tensors, given ?? { mask: null }, computation)
+    const outputs = outputsFrom(sourceLayer, tensors, passed ?? { mask: null }, computation)
     const mask = maskBehind(sourceLayer, values)
     outputsOf(symbolic).forEach(({ id }, i) => known.set(id, { tensor: outputs[i]!, mask }))
     return known.get(symbolic.id)!
@@ -114,15 +114,15 @@ const outputsOf = (symbolic: SymbolicTensor): ReadonlyArray<SymbolicTensor> => {
 const outputsFrom = (
   layer: Layer,
   inputs: ReadonlyArray<tf.Tensor>,
-  given: Given,
+  received: Received,
   computation: Computation
 ): ReadonlyArray<tf.Tensor> => {
-  if (isModel(layer)) return run(layer, inputs, given, computation)
+  if (isModel(layer)) return run(layer, inputs, received, computation)
   const { paths, linear, weights } = computation
-  const inner: Pass["inner"] = (own, into, mask) => outputsFrom(own, into, { mask }, computation)
-  const pass: Pass = { linear, weights, mask: given.mask, inner }
+  const inner: Pass["inner"] = (innerLayer, into, mask) => outputsFrom(innerLayer, into, { mask }, computation)
+  const pass: Pass = { linear, weights, mask: received.mask, inner }
   // a wrapper has no path: the layers in it have
-  return kindOf(layer)?.call(layer, paths.get(layer) ?? "", inputs, pass) ?? ownCall(layer, inputs, given.mask)
+  return kindOf(layer)?.call(layer, paths.get(layer) ?? "", inputs, pass) ?? layerCall(layer, inputs, received.mask)
 }
 
 /** The mask of a layer's outputs, which is none of the tape's business. */
@@ -133,9 +133,9 @@ const maskBehind = (layer: Layer, values: ReadonlyArray<Value>): tf.Tensor | nul
   const masks = values.map(({ mask }) => mask) as Array<tf.Tensor>
   let none = false
   const mask = stopGradient(() => {
-    const found = [layer.computeMask(inputs, masks)].flat()[0] as tf.Tensor | null | undefined
-    none = found === null || found === undefined
-    return found ?? tf.scalar(0)
+    const mask = [layer.computeMask(inputs, masks)].flat()[0] as tf.Tensor | null | undefined
+    none = mask === null || mask === undefined
+    return mask ?? tf.scalar(0)
   })
   return none ? null : mask
 }
@@ -154,9 +154,13 @@ const wrongGradients: Readonly<Record<string, (layer: Layer) => string | undefin
  * A layer without a kind of its own: computed by tfjs's own `apply`, frozen, as tfjs's executor calls it at inference (no dropout, no batch
  * statistics). Its gradient is tfjs's; where that is known to be wrong, asking for it fails.
  */
-const ownCall = (layer: Layer, inputs: ReadonlyArray<tf.Tensor>, mask: tf.Tensor | null): ReadonlyArray<tf.Tensor> => {
-  const given = { training: false, ...(mask === null ? {} : { mask }) }
-  const outputs = [layer.apply([...inputs], given)].flat() as ReadonlyArray<tf.Tensor>
+const layerCall = (
+  layer: Layer,
+  inputs: ReadonlyArray<tf.Tensor>,
+  mask: tf.Tensor | null
+): ReadonlyArray<tf.Tensor> => {
+  const callOptions = { training: false, ...(mask === null ? {} : { mask }) }
+  const outputs = [layer.apply([...inputs], callOptions)].flat() as ReadonlyArray<tf.Tensor>
   const where = wrongGradients[layer.getClassName()]?.(layer)
   if (where === undefined) return outputs
   return outputs.map((y) => withoutGradient(y, wrongGradient(layer, where)))

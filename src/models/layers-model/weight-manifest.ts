@@ -45,13 +45,13 @@ interface Group {
   readonly weights: ReadonlyArray<unknown>
 }
 
-const readPaths = (found: ReadonlyArray<unknown>, problems: Listing): ReadonlyArray<string> => {
-  if (found.length > limit("weight-files")) {
-    problems.add(`its weights are in ${wholeNumber(found.length)} files, more than ${overLimit("weight-files")}`)
+const readPaths = (entries: ReadonlyArray<unknown>, problems: Listing): ReadonlyArray<string> => {
+  if (entries.length > limit("weight-files")) {
+    problems.add(`its weights are in ${wholeNumber(entries.length)} files, more than ${overLimit("weight-files")}`)
     return []
   }
   const paths = new Set<string>()
-  for (const path of found) {
+  for (const path of entries) {
     if (typeof path !== "string" || leadsOut(path)) {
       problems.add(`its weightsManifest names the file ${quoted(path)}; expected one in the model's own folder`)
       continue
@@ -71,11 +71,11 @@ const leadsOut = (path: string): boolean =>
 
 /** Returns the valid weights of a manifest in tfjs's format; adds the problems of the others to `problems`. */
 export const readSpecs = (
-  found: ReadonlyArray<unknown>,
+  specs: ReadonlyArray<unknown>,
   problems: Listing
 ): ReadonlyArray<tf.io.WeightsManifestEntry> => {
   const names = new Set<string>()
-  return found.filter((entry, i): entry is tf.io.WeightsManifestEntry => {
+  return specs.filter((entry, i): entry is tf.io.WeightsManifestEntry => {
     const problem = specProblem(entry)
     const { name } = isRecord(entry) ? entry : {}
     const where = typeof name === "string" ? quoted(name) : `number ${i}`

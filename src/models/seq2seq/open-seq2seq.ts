@@ -87,11 +87,11 @@ export interface LoadSeq2SeqOptions extends LoadFolderOptions {
 /** Loads tokenizer and weights of a described model; the weights live as long as the scope. Requires an open device. */
 export const loadSeq2Seq = (
   description: Seq2SeqDescription,
-  { tokenizer: given, ...options }: LoadSeq2SeqOptions
+  { tokenizer: givenTokenizer, ...options }: LoadSeq2SeqOptions
 ): Effect.Effect<Seq2SeqModel, ModelError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const { network, tied } = description
-    const tokenizer = given ?? (yield* seq2seqTokenizer(description))
+    const tokenizer = givenTokenizer ?? (yield* seq2seqTokenizer(description))
     const { weights, packed } = yield* loadFolder(description, options)
     const unembedding = tied ? network.embedding : network.outputLayer
     return {

@@ -18,15 +18,15 @@ export interface Buckets {
 
 /** Returns the bucket of a distance, the position of the key minus that of the query. */
 export const bucketOf = (distance: number, { count, maxDistance, bothWays }: Buckets): number => {
-  const own = bothWays ? Math.floor(count / 2) : count
-  const first = bothWays && distance > 0 ? own : 0
+  const perDirection = bothWays ? Math.floor(count / 2) : count
+  const first = bothWays && distance > 0 ? perDirection : 0
   const far = bothWays ? Math.abs(distance) : Math.max(0, -distance)
-  const exact = Math.floor(own / 2)
+  const exact = Math.floor(perDirection / 2)
   if (far < exact) return first + far
   // in float32 and in this order: a distance on the border of two ranges is then in the one that PyTorch puts it in
   const logarithm = Math.fround(Math.log(Math.fround(far / exact)))
   const share = Math.fround(logarithm / Math.fround(Math.log(maxDistance / exact)))
-  return first + Math.min(own - 1, exact + Math.trunc(Math.fround(share * (own - exact))))
+  return first + Math.min(perDirection - 1, exact + Math.trunc(Math.fround(share * (perDirection - exact))))
 }
 
 /** Positions of queries and keys. */

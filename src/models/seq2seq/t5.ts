@@ -51,7 +51,7 @@ interface Block {
 }
 
 const sitesOf = ({ self, cross, inner, outer }: Block): ReadonlyArray<LinearSite> => [
-  ...[self, cross].flatMap((own) => (own === null ? [] : Object.values(own))),
+  ...[self, cross].flatMap((attentionNames) => (attentionNames === null ? [] : Object.values(attentionNames))),
   ...inner,
   outer
 ]
@@ -177,10 +177,10 @@ const runBlocks = (
   const { runBlock = runOnce } = pass
   const shared = stack.positions === null ? [] : [biasOf(stack.positions, stack, places, pass)]
   return stack.blocks.reduce((h, block, layer) => {
-    const through = (x: Tensor, ...given: ReadonlyArray<Tensor>) =>
+    const through = (x: Tensor, ...extras: ReadonlyArray<Tensor>) =>
       tf.tidy(() => {
-        const own = block.positions === null ? [] : [biasOf(block.positions, stack, places, pass)]
-        const [bias, ...same] = [...own, ...given]
+        const biases = block.positions === null ? [] : [biasOf(block.positions, stack, places, pass)]
+        const [bias, ...same] = [...biases, ...extras]
         return run(block, layer)(x as Tensor2D, bias as Tensor3D, ...same)
       })
     return runBlock(through, h, ...shared, ...others)
@@ -313,7 +313,7 @@ const feedForward = ({ activation }: T5Config, { inner, outer }: Block, z: Tenso
 const family = (name: string, className: string, read: typeof readT5): Seq2SeqFamily => ({
   name,
   className,
-  open: (config) => Result.map(read(config), (own) => encoderDecoderOf(name, own))
+  open: (config) => Result.map(read(config), (config) => encoderDecoderOf(name, config))
 })
 
 /** T5. */

@@ -35,7 +35,7 @@ export interface DescribedImageModel extends ImageDescription {
 /** Describes the image classifier in a folder, or hf:owner/name. */
 export const describeImageModel = (
   source: string,
-  { head: start, labels: given }: ImageOptions
+  { head: start, labels: planned }: ImageOptions
 ): Effect.Effect<DescribedImageModel, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
@@ -43,16 +43,16 @@ export const describeImageModel = (
     const tower = towerOf(family, config)
     const inFile = (yield* readHeaders(folder)).get(`${CLASSIFIER}.weight`)?.shape[0]
     const classes = start === "checkpoint" ? inFile : null
-    const { labels, problems } = labelsOf({ given, own: config.labels, classes })
+    const { labels, problems } = labelsOf({ planned, stored: config.labels, classes })
     const head = headOf(config, labels.length, start)
     const parameters = [
       ...towerParameters(tower),
       ...(family.pooling.of === "class" ? normParameters(family.pooling.norm, config.hiddenSize) : [])
     ]
     const ofHead = head.parameters.filter(({ name }) => head.inCheckpoint.has(name))
-    const found = yield* Effect.result(storedIn(folder, [...parameters, ...ofHead], family.storedNames))
-    const all = [...problems, ...(Result.isFailure(found) ? found.failure.problems : [])]
-    if (Result.isFailure(found) || all.length > 0) return yield* new ModelError({ folder, problems: all })
+    const located = yield* Effect.result(storedIn(folder, [...parameters, ...ofHead], family.storedNames))
+    const all = [...problems, ...(Result.isFailure(located) ? located.failure.problems : [])]
+    if (Result.isFailure(located) || all.length > 0) return yield* new ModelError({ folder, problems: all })
     return {
       folder,
       family: family.name,
@@ -81,7 +81,7 @@ export const describeImageModel = (
         tiedTo: () => [],
         fanInFanOut: false
       },
-      ...found.success
+      ...located.success
     }
   })
 

@@ -32,9 +32,9 @@ export const readProcessing = (
       new ModelError({ folder, problems: problems.map((problem) => `${FILE}: ${problem}`) })
     const isThere = yield* Effect.orElseSucceed(fs.exists(path.join(folder, FILE)), () => false)
     const size = { height, width }
-    const found = processingOf(isThere ? yield* readJson(folder, FILE) : { size, crop_size: size }, processor)
-    if ("problems" in found) return yield* fail(found.problems)
-    const { processing } = found
+    const readResult = processingOf(isThere ? yield* readJson(folder, FILE) : { size, crop_size: size }, processor)
+    if ("problems" in readResult) return yield* fail(readResult.problems)
+    const { processing } = readResult
     if (processing.size.height !== height || processing.size.width !== width) {
       const made = `${processing.size.height}×${processing.size.width}`
       return yield* fail([`makes images of ${made}, and the model of config.json looks at ${height}×${width}`])

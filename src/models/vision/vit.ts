@@ -42,7 +42,7 @@ const respelled = (name: string, from: Spelling, to: Spelling): string => {
     ? (/^(\d+)\.(.*)$/.exec(name.slice(STARTS[from].length)) ?? [])
     : []
   if (rest === undefined) return name
-  const pair = RENAMED.find((own) => `${rest}.`.startsWith(`${own[from]}.`))
+  const pair = RENAMED.find((renamed) => `${rest}.`.startsWith(`${renamed[from]}.`))
   return `${STARTS[to]}${layer}.${pair === undefined ? rest : pair[to] + rest.slice(pair[from].length)}`
 }
 

@@ -80,9 +80,9 @@ export const describeZeroShot = (
     const json = yield* readJson(folder, "config.json")
     const type = (json as { readonly model_type?: unknown } | null)?.model_type
     if (type !== clip.name) {
-      const found = type === undefined ? "is missing" : quoted(type)
+      const observation = type === undefined ? "is missing" : quoted(type)
       return yield* fail([
-        `config.json: model_type ${found}; expected "${clip.name}", whose text tower makes weights of labels`
+        `config.json: model_type ${observation}; expected "${clip.name}", whose text tower makes weights of labels`
       ])
     }
     const [images, texts] = [clip.open(json), readClipText(json)]
@@ -173,7 +173,7 @@ const promptsOf = (
     const makers = new Map<string, string>()
     const cut: Array<string> = []
     const prompts = labels.flatMap((label) => {
-      const own = templates.map((template) => {
+      const prompts = templates.map((template) => {
         const text = template.replaceAll("{}", () => label)
         const { ids } = tokenizer.encode(text, positions + 1)
         if (ids.length === nothing.length) {
@@ -183,7 +183,7 @@ const promptsOf = (
         cut.push(text)
         return tokenizer.encode(text, positions).ids
       })
-      const key = own.join(";")
+      const key = prompts.join(";")
       const other = makers.get(key)
       if (other === undefined) makers.set(key, label)
       else {
@@ -191,7 +191,7 @@ const promptsOf = (
           `the labels ${quoted(other)} and ${quoted(label)} make the same prompts (capitals do not count, and a prompt has at most ${positions} tokens), so the model cannot distinguish them: rename one of them`
         )
       }
-      return own
+      return prompts
     })
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
     const note = `${cut.length} of ${prompts.length} prompts have more than ${positions} tokens and are truncated, such as ${quoted(cut[0])}`
@@ -260,12 +260,12 @@ export const loadZeroShot = (
     const weightsOf =
       frozenText === null
         ? yield* Effect.map(
-            keptPrompts(prompts, text.config),
+            storedPrompts(prompts, text.config),
             (batch) =>
               (...[linear, weights, runBlock]: Pass) =>
                 labelWeights(encodeTexts(text, batch, linear, weights, runBlock), labels.length)
           )
-        : yield* Effect.map(frozenLabels(description, frozenText), (own) => () => own)
+        : yield* Effect.map(frozenLabels(description, frozenText), (labels) => () => labels)
     return {
       ...description,
       ...(yield* loadFolder(description, options)),
@@ -277,7 +277,7 @@ export const loadZeroShot = (
 
 type Pass = readonly [linear: Linear, weights: Weights, runBlock?: RunBlock | undefined]
 
-const keptPrompts = (prompts: Prompts, config: ClipTextConfig) =>
+const storedPrompts = (prompts: Prompts, config: ClipTextConfig) =>
   Effect.acquireRelease(
     Effect.sync(() => promptsToDevice(prompts, config)),
     ({ ids, ends }) => Effect.sync(() => tf.dispose([ids, ends]))

@@ -83,7 +83,7 @@ const turned = (stacks: ReadonlyArray<PairStack>, pairs: Pairs, first: Whitened)
   return withFactors(pairs, unstackedFactors(stacks, factors))
 }
 
-/** `own`: the turned pairs, whose whitenings are `second`. */
+/** `stackPairs`: the turned pairs, whose whitenings are `second`. */
 const splitsOf = (
   stacks: ReadonlyArray<PairStack>,
   first: Whitened,

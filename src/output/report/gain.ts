@@ -3,7 +3,7 @@
  * studio and report.html show it first (`gainView`).
  */
 import { capital, counted } from "../../boundary/index.ts"
-import { scoreOf, written } from "../../training/index.ts"
+import { formatMetric, scoreOf } from "../../training/index.ts"
 import { warningTexts } from "../outcome.ts"
 import { type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
@@ -120,7 +120,7 @@ export const gainOf = ({ run }: RunRecord, kind: ReportedKind): Gain | null => {
   const known = run.baseline?.[run.test === null ? "validation" : "test"] ?? null
   const baseline = known && scoreOf(known.scores, name)
   const before = run.before && scoreOf(run.before, name)
-  const write = (one: number) => written(metric, one)
+  const write = (one: number) => formatMetric(metric, one)
 
   const values = [value, ...(interval ?? []), baseline, before].filter((one) => one !== null)
   const room = 0.1 * (Math.max(...values) - Math.min(...values) || Math.abs(value) || 1)

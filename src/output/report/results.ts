@@ -1,7 +1,7 @@
 /** Results of a run: the metrics first, then curves, evaluations, the confusion matrix, and the misclassified rows. */
 
 import { byteSize, capital, counted, duration, percent, score, wholeNumber } from "../../boundary/index.ts"
-import { inWords, type Metrics, scoreOf, written } from "../../training/index.ts"
+import { formatMetric, inWords, type Metrics, scoreOf } from "../../training/index.ts"
 import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
 import { type Html, html } from "./html.ts"
@@ -34,7 +34,7 @@ const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): st
   const after = run.test ?? run.validation
   if (after === null) return "The plan has no validation or test split, so the gain is unknown."
   const [first, ...others] = headline
-  const value = (evaluation: Evaluation, name: string) => written(metrics[name]!, scoreOf(evaluation, name))
+  const value = (evaluation: Evaluation, name: string) => formatMetric(metrics[name]!, scoreOf(evaluation, name))
   const also = others.map((name) => inWords(metrics[name]!, scoreOf(after, name)))
   const now = [
     `${capital(metrics[first]!.label)} on ${after.split} ${value(after, first)} (${counted(after.rows, "row")})`,
@@ -49,7 +49,7 @@ const reached = (run: RunRecord["run"], { metrics, headline }: ReportedKind): st
 
 /** Returns the metrics of an evaluation, except its loss, as names and values. */
 const scoresOf = (evaluation: Evaluation, { loss: _, ...scores }: Metrics): ReadonlyArray<readonly [string, string]> =>
-  Object.entries(scores).map(([name, metric]) => [metric.label, written(metric, scoreOf(evaluation, name))])
+  Object.entries(scores).map(([name, metric]) => [metric.label, formatMetric(metric, scoreOf(evaluation, name))])
 
 /** Returns the results and costs of a run as names and values. */
 export const factsOf = (
@@ -125,7 +125,7 @@ export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: Rep
     const baseline = run.baseline?.[split] ?? null
     const rows = run[split]?.rows
     if (baseline === null || rows === undefined) return []
-    const values = Object.entries(scores).map(([name, metric]) => written(metric, scoreOf(baseline.scores, name)))
+    const values = Object.entries(scores).map(([name, metric]) => formatMetric(metric, scoreOf(baseline.scores, name)))
     return [[split, baseline.of, wholeNumber(rows), score(scoreOf(baseline.scores, "loss")), ...values]]
   })
   return {

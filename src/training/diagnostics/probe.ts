@@ -54,13 +54,13 @@ const passesOf = ({ sites, passBytes = PASS_BYTES }: ProbeOptions): ReadonlyArra
   const passes: Array<Array<LinearSite>> = []
   let bytes = Number.POSITIVE_INFINITY
   for (const site of sites) {
-    const own = 4 * site.out * site.in
-    if (bytes + own > passBytes) {
+    const weightBytes = 4 * site.out * site.in
+    if (bytes + weightBytes > passBytes) {
       passes.push([])
       bytes = 0
     }
     passes.at(-1)!.push(site)
-    bytes += own
+    bytes += weightBytes
   }
   return passes
 }
@@ -82,9 +82,9 @@ export const probeBefore = <M extends Network>(
   Effect.gen(function* () {
     const { session, batches } = step
     const [first = [], ...others] = passesOf(options)
-    const { full, ...own } = backwardWithFull(session, batches, first)
+    const { full, ...backwardResult } = backwardWithFull(session, batches, first)
     const began = yield* milliseconds
-    const directions = directionsOf(step, own.gradients)
+    const directions = directionsOf(step, backwardResult.gradients)
     const see = (gradients: FullGradients) =>
       Effect.forEach(gradients, ([name, g]) => seenAt(step, options, directions, name, g)).pipe(
         Effect.ensuring(Effect.sync(() => tf.dispose([...gradients.values()])))
@@ -92,9 +92,11 @@ export const probeBefore = <M extends Network>(
     return yield* Effect.gen(function* () {
       const seen = [yield* see(full)]
       for (const sites of others) seen.push(yield* see(fullGradients(session, batches, sites)))
-      return { ...own, seen: seen.flat(), aside: (yield* milliseconds) - began }
+      return { ...backwardResult, seen: seen.flat(), aside: (yield* milliseconds) - began }
     }).pipe(
-      Effect.onError(() => Effect.sync(() => tf.dispose([own.loss, ...tensorsOf(own.gradients)]))),
+      Effect.onError(() =>
+        Effect.sync(() => tf.dispose([backwardResult.loss, ...tensorsOf(backwardResult.gradients)]))
+      ),
       Effect.ensuring(Effect.sync(() => tf.dispose([...tensorsOf(directions)])))
     )
   })
@@ -188,7 +190,9 @@ export const takeProbedStep = <M extends Network>(
   begins: (step: number) => void = () => {}
 ): Effect.Effect<ProbedStep, StepError> =>
   withRollback(session, (start) => attemptProbedStep(session, batches, probe, start, begins)).pipe(
-    Effect.flatMap((taken) => (taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken)))
+    Effect.flatMap((reports) =>
+      reports instanceof NotFinite ? diverged(session, batches, reports) : Effect.succeed(reports)
+    )
   )
 
 /** Returns the diagnostics of the next step without taking it: the session does not change. */
@@ -201,8 +205,8 @@ export const probeAhead = <M extends Network>(
     const start = snapshotOf(session)
     return attemptProbedStep(session, batches, probe, start, () => {}).pipe(
       Effect.ensuring(Effect.sync(() => rollback(session, start))),
-      Effect.flatMap((taken) =>
-        taken instanceof NotFinite ? diverged(session, batches, taken) : Effect.succeed(taken.diagnostics)
+      Effect.flatMap((reports) =>
+        reports instanceof NotFinite ? diverged(session, batches, reports) : Effect.succeed(reports.diagnostics)
       )
     )
   }).pipe(Effect.uninterruptible)
@@ -217,12 +221,12 @@ const attemptProbedStep = <M extends Network>(
   Effect.gen(function* () {
     let seen: Seen = []
     const differentiate: Differentiate<M> = (step) =>
-      Effect.map(probeBefore(step, probe), ({ seen: found, ...own }) => {
-        seen = found
-        return own
+      Effect.map(probeBefore(step, probe), ({ seen: layerData, ...result }) => {
+        seen = layerData
+        return result
       })
-    const taken = yield* attemptSteps(session, [batches], start, begins, differentiate)
-    if (taken instanceof NotFinite) return taken
-    const report = taken[0]!
+    const reports = yield* attemptSteps(session, [batches], start, begins, differentiate)
+    if (reports instanceof NotFinite) return reports
+    const report = reports[0]!
     return { report, diagnostics: yield* probeAfter(seen, session.adapted.trainable, report.step) }
   })

@@ -30,10 +30,10 @@ const shrinkage = ({ R, rank }: ThinQr, damping: number): Vectors => {
   const row = (i: number) => R.subarray(i * n, (i + 1) * n)
   const gram = Float64Array.from({ length: rank * rank }, (_, ij) => dot(row(Math.floor(ij / rank)), row(ij % rank)))
   const { values, vectors } = symmetricEigen(gram, rank)
-  const kept = values.map((value) => Math.max(value, 0) / (Math.max(value, 0) + damping) || 0)
+  const weights = values.map((value) => Math.max(value, 0) / (Math.max(value, 0) + damping) || 0)
   return Array.from({ length: rank }, (_, i) =>
     Float64Array.from({ length: rank }, (__, j) =>
-      kept.reduce((sum, share, k) => sum + vectors[i * rank + k]! * share * vectors[j * rank + k]!, 0)
+      weights.reduce((sum, share, k) => sum + vectors[i * rank + k]! * share * vectors[j * rank + k]!, 0)
     )
   )
 }
@@ -48,9 +48,9 @@ export const damped = (space: TangentSpace, { left, right }: Coordinates, dampin
   const throughA = space.A.rank === 0 ? [] : inRow.map((row) => combination(combination(row, ofA), space.A.Q))
   const outside = left.map((row, k) => row.map((value, i) => value - (throughA[k]?.[i] ?? 0)))
   // S U + (I − S) U P_A^δ = U P_A^δ + S(U − U P_A^δ)
-  const kept = mixed(ofB, outside)
+  const product = mixed(ofB, outside)
   return {
-    left: kept.map((row, k) => row.map((value, i) => value + (throughA[k]?.[i] ?? 0))),
+    left: product.map((row, k) => row.map((value, i) => value + (throughA[k]?.[i] ?? 0))),
     right: mixed(ofA, right)
   }
 }
@@ -67,7 +67,7 @@ export const theoremTolerance = ({ A, B }: Pick<SiteDiagnostics, "A" | "B">, dam
   return tolerance <= LARGEST_TOLERANCE ? tolerance : null
 }
 
-const shown = (value: number | null): string => (value === null ? "undefined" : value.toExponential(1))
+const text = (value: number | null): string => (value === null ? "undefined" : value.toExponential(1))
 
 /** Returns a sentence if the theorem is violated; undefined if it holds or cannot be judged. */
 export const theoremWarning = (
@@ -79,7 +79,7 @@ export const theoremWarning = (
   // null at g = 0, where there is nothing to come near to
   if (fromDamped === null || fromDamped <= tolerance) return undefined
   return [
-    `step ${step}, ${site}: LoRA-Pro's equivalent gradient is ${shown(fromDamped)} of ‖g‖ from the damped projection, where float32 explains ${shown(tolerance)}`,
-    `(${shown(fromProjection)} from the projection; discrepancy ${method.discrepancy?.toFixed(6)}, best possible ${best.discrepancy?.toFixed(6)}; condition of A ${shown(A.condition)}, of B ${shown(B.condition)})`
+    `step ${step}, ${site}: LoRA-Pro's equivalent gradient is ${text(fromDamped)} of ‖g‖ from the damped projection, where float32 explains ${text(tolerance)}`,
+    `(${text(fromProjection)} from the projection; discrepancy ${method.discrepancy?.toFixed(6)}, best possible ${best.discrepancy?.toFixed(6)}; condition of A ${text(A.condition)}, of B ${text(B.condition)})`
   ].join(" ")
 }

@@ -1,7 +1,14 @@
 /** Whether a loss has fallen: as a function of the losses alone, over made-up courses of which the answer is known. */
 import { describe, expect, test } from "bun:test"
 import { gaussian, randomStream } from "../../../src/numbers/index.ts"
-import { courseOf, firstLook, LEAST_STEPS, lossWarning, scoreAdvice, type Taken } from "../../../src/training/course.ts"
+import {
+  courseOf,
+  firstLook,
+  LEAST_STEPS,
+  lossWarning,
+  type StepRecord,
+  scoreAdvice
+} from "../../../src/training/course.ts"
 
 const named = { rate: "optimizer.learningRate", head: null }
 const SEEDS = Array.from({ length: 40 }, (_, seed) => seed)
@@ -14,14 +21,18 @@ const losses = (steps: number, level: (step: number) => number, noise = 0, seed 
 }
 
 /** Steps of such losses. `moved`: ‖ΔA‖/‖A‖ of each; null: there is no A. */
-const steps = (values: ReadonlyArray<number>, moved: number | null = 0.02, learningRate = 1e-3): ReadonlyArray<Taken> =>
+const steps = (
+  values: ReadonlyArray<number>,
+  moved: number | null = 0.02,
+  learningRate = 1e-3
+): ReadonlyArray<StepRecord> =>
   values.map((loss) => ({
     loss,
     learningRate,
     moved: moved ?? undefined
   }))
 
-const said = (taken: ReadonlyArray<Taken>, more: Partial<Parameters<typeof lossWarning>[1]> = {}) =>
+const said = (taken: ReadonlyArray<StepRecord>, more: Partial<Parameters<typeof lossWarning>[1]> = {}) =>
   lossWarning(taken, { planned: taken.length, ended: true, named, ...more })
 
 const falling = {
@@ -212,7 +223,7 @@ describe("what cannot be told is not", () => {
   })
 
   test("rows of before without health or rate", () => {
-    const bare = losses(30, () => 1).map((loss) => ({ loss }) as Taken)
+    const bare = losses(30, () => 1).map((loss) => ({ loss }) as StepRecord)
     expect(said(bare)!.advice).toContain("try optimizer.learningRate 3 times larger, then 3 times smaller")
   })
 })

@@ -2,13 +2,13 @@
 import { number } from "../../../boundary/index.ts"
 import {
   determination,
+  formatMetric,
   meanError,
   numberMetric,
   overAll,
   pearson,
   type RowScore,
-  spearman,
-  written
+  spearman
 } from "../../../training/index.ts"
 import type { Scaling } from "./data.ts"
 
@@ -73,4 +73,4 @@ export const regressionScores = (...given: Parameters<typeof regressionRows>): R
 export const valuesText = (targets: ReadonlyArray<string>, values: ArrayLike<number>): string =>
   targets.length === 1
     ? targetText(values[0]!)
-    : targets.map((target, i) => `${target} ${written(regressionMetrics.mae, values[i])}`).join(", ")
+    : targets.map((target, i) => `${target} ${formatMetric(regressionMetrics.mae, values[i])}`).join(", ")

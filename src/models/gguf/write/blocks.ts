@@ -105,10 +105,10 @@ const MOST = 15
 const DIVISORS = 20
 
 /**
- * Writes the scale and the offset of x ≈ scale·q − offset, q in 0…15, offset ≥ 0, of the group at `from` into `found`. `weights`: of the
+ * Writes the scale and the offset of x ≈ scale·q − offset, q in 0…15, offset ≥ 0, of the group at `from` into `result`. `weights`: of the
  * group's 32 errors.
  */
-const searchGroup = (x: Float32Array, from: number, weights: Float32Array, found: Float32Array): void => {
+const searchGroup = (x: Float32Array, from: number, weights: Float32Array, result: Float32Array): void => {
   let [least, largest] = [0, x[from]!]
   let [sumW, sumX, sumXX] = [0, 0, 0]
   for (let i = 0; i < 32; i++) {
@@ -120,8 +120,8 @@ const searchGroup = (x: Float32Array, from: number, weights: Float32Array, found
     sumX += w * value
     sumXX += w * value * value
   }
-  found[0] = 0
-  found[1] = -least
+  result[0] = 0
+  result[1] = -least
   if (largest === least) return
   let [scale, offset, best] = [0, -least, Number.POSITIVE_INFINITY]
   for (let k = -1; k <= DIVISORS; k++) {
@@ -139,30 +139,30 @@ const searchGroup = (x: Float32Array, from: number, weights: Float32Array, found
     }
     const determinant = sumW * sumQQ - sumQ * sumQ
     if (!first && !(determinant > 0)) continue
-    let ownScale = first ? 1 / inverse : (sumW * sumQX - sumX * sumQ) / determinant
-    let ownOffset = first ? offset : (sumQ * sumQX - sumQQ * sumX) / determinant
-    if (ownOffset < 0) {
-      ownOffset = 0
-      ownScale = sumQX / sumQQ
+    let scaleHere = first ? 1 / inverse : (sumW * sumQX - sumX * sumQ) / determinant
+    let offsetHere = first ? offset : (sumQ * sumQX - sumQQ * sumX) / determinant
+    if (offsetHere < 0) {
+      offsetHere = 0
+      scaleHere = sumQX / sumQQ
     }
     const error =
-      ownScale * (ownScale * sumQQ - 2 * ownOffset * sumQ - 2 * sumQX) +
-      ownOffset * (ownOffset * sumW + 2 * sumX) +
+      scaleHere * (scaleHere * sumQQ - 2 * offsetHere * sumQ - 2 * sumQX) +
+      offsetHere * (offsetHere * sumW + 2 * sumX) +
       sumXX
     if (error < best) {
       best = error
-      scale = ownScale
-      offset = ownOffset
+      scale = scaleHere
+      offset = offsetHere
     }
   }
-  found[0] = scale
-  found[1] = offset
+  result[0] = scale
+  result[1] = offset
 }
 
 const encodeQ4K = (values: Float32Array): Uint8Array<ArrayBuffer> => {
   const blocks = values.length / 256
   const out = new Uint8Array(blocks * 144)
-  const [scales, offsets, found] = [new Float32Array(8), new Float32Array(8), new Float32Array(2)]
+  const [scales, offsets, best] = [new Float32Array(8), new Float32Array(8), new Float32Array(2)]
   const weights = new Float32Array(32)
   const q = new Uint8Array(256)
   for (let block = 0; block < blocks; block++) {
@@ -172,9 +172,9 @@ const encodeQ4K = (values: Float32Array): Uint8Array<ArrayBuffer> => {
       for (let i = 0; i < 32; i++) squares += values[from + i]! * values[from + i]!
       const size = Math.sqrt(squares / 32)
       for (let i = 0; i < 32; i++) weights[i] = size + Math.abs(values[from + i]!)
-      searchGroup(values, from, weights, found)
-      scales[group] = found[0]!
-      offsets[group] = found[1]!
+      searchGroup(values, from, weights, best)
+      scales[group] = best[0]!
+      offsets[group] = best[1]!
     }
     const at = block * 144
     const [largestScale, largestOffset] = [Math.max(...scales), Math.max(...offsets)]
@@ -266,9 +266,9 @@ const encodeQ6K = (values: Float32Array): Uint8Array<ArrayBuffer> => {
     for (let run = 0; run < 8; run++) {
       const upper = run >> 2
       for (let i = 0; i < 32; i++) {
-        const own = q[run * 32 + i]!
-        out[at + upper * 64 + (run & 1) * 32 + i]! |= (own & 15) << (((run >> 1) & 1) * 4)
-        out[at + 128 + upper * 32 + i]! |= (own >> 4) << ((run & 3) * 2)
+        const code = q[run * 32 + i]!
+        out[at + upper * 64 + (run & 1) * 32 + i]! |= (code & 15) << (((run >> 1) & 1) * 4)
+        out[at + 128 + upper * 32 + i]! |= (code >> 4) << ((run & 3) * 2)
       }
     }
   }

@@ -73,9 +73,9 @@ export const writeGguf = <E, F, R>(
         const what = `writing ${file.replace(/^.*[/\\]/s, "")}`
         for (const [done, [name, tensor]] of [...tensors].entries()) {
           yield* working(what, { done, of: tensors.size, unit: "tensors" })
-          const own = yield* bytesOf(name, tensor)
-          yield* write(own)
-          yield* write(new Uint8Array(aligned(own.length) - own.length))
+          const bytes = yield* bytesOf(name, tensor)
+          yield* write(bytes)
+          yield* write(new Uint8Array(aligned(bytes.length) - bytes.length))
         }
       }),
     failed

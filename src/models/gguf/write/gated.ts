@@ -68,11 +68,11 @@ const layerNames = {
 
 const fixedProblems = (config: GatedConfig, { activation, biases, windows, architecture }: GatedWriting) => {
   const { layers, bias } = config
-  const given = new Set(layers.map(({ window }) => window))
+  const distinct = new Set(layers.map(({ window }) => window))
   const kinds = Object.entries(layerNames) as ReadonlyArray<[keyof GatedConfig["bias"], string]>
   const foreign = kinds.filter(([layer]) => bias[layer] && !biases.includes(layer)).map(([, name]) => name)
   const misplaced =
-    windows === null ? given.size > 1 : layers.some(({ window }, layer) => (window !== null) !== windows(layer))
+    windows === null ? distinct.size > 1 : layers.some(({ window }, layer) => (window !== null) !== windows(layer))
   return [
     ...(config.activation === activation
       ? []
@@ -84,47 +84,47 @@ const fixedProblems = (config: GatedConfig, { activation, biases, windows, archi
   ]
 }
 
-interface WrittenRotary extends Omit<Hyperparameters, "notes"> {
+interface RotaryMetadata extends Omit<Hyperparameters, "notes"> {
   readonly problems: ReadonlyArray<string>
 }
 
-const rotaryOf = (rope: Rope, { headDim }: GatedConfig): WrittenRotary => {
+const rotaryOf = (rope: Rope, { headDim }: GatedConfig): RotaryMetadata => {
   const { u32, f32, string } = encoded
   const { theta, dimensions, scaling } = rope
-  const own = { "rope.freq_base": f32(theta), "rope.dimension_count": u32(dimensions) }
-  const written = (
+  const base = { "rope.freq_base": f32(theta), "rope.dimension_count": u32(dimensions) }
+  const metadataOf = (
     values: Hyperparameters["values"] = {},
     tensors: Hyperparameters["tensors"] = {}
-  ): WrittenRotary => ({
-    values: { ...own, ...values },
+  ): RotaryMetadata => ({
+    values: { ...base, ...values },
     tensors,
     problems: []
   })
-  const refused = (problem: string): WrittenRotary => ({ values: {}, tensors: {}, problems: [problem] })
-  if (scaling === null) return written()
+  const refused = (problem: string): RotaryMetadata => ({ values: {}, tensors: {}, problems: [problem] })
+  if (scaling === null) return metadataOf()
   switch (scaling.kind) {
     case "linear":
-      return written({ "rope.scaling.type": string("linear"), "rope.scaling.factor": f32(scaling.factor) })
+      return metadataOf({ "rope.scaling.type": string("linear"), "rope.scaling.factor": f32(scaling.factor) })
     case "llama3": {
       const { lowFrequencyFactor: low, highFrequencyFactor: high, original, factor } = scaling
       const usual = low === llama3.low_freq_factor && high === llama3.high_freq_factor
       if (!usual || original !== llama3.original_max_position_embeddings)
         return refused(`has rotary scaling "llama3" with other numbers than Llama 3.1's, which a file does not say`)
-      return written({}, { [FREQUENCIES]: Float32Array.from(llama3Factors(factor, theta, headDim)) })
+      return metadataOf({}, { [FREQUENCIES]: Float32Array.from(llama3Factors(factor, theta, headDim)) })
     }
     case "yarn": {
       const { factor, original, fast, slow, truncate, attention } = scaling
       const usual = Math.abs(attention - (0.1 * Math.log(factor) + 1)) < 1e-6
       if (fast !== 32 || slow !== 1 || !truncate || !usual)
         return refused(`has rotary scaling "yarn" with other numbers than the usual ones, which llama.cpp takes`)
-      return written({
+      return metadataOf({
         "rope.scaling.type": string("yarn"),
         "rope.scaling.factor": f32(factor),
         "rope.scaling.original_context_length": u32(original)
       })
     }
     case "longrope":
-      return written(
+      return metadataOf(
         {
           "rope.scaling.type": string("longrope"),
           "rope.scaling.original_context_length": u32(scaling.original),

@@ -28,10 +28,10 @@ export const ggufModelOf = (family: string, config: unknown): GgufModel | Unsaid
   const { toGguf, textPart }: CausalFamily = causalFamilies[family as keyof typeof causalFamilies]
   if (toGguf === null) return { reason: `is of the family ${family}, which cannot be written as a GGUF file here` }
   // described before, so it is an object
-  const own = textPart === null ? config : textPart.config(config as object)
-  const found = toGguf.hyperparameters(own)
-  if (Result.isFailure(found)) return { reason: found.failure.join("; ") }
-  return { ...found.success, writing: toGguf }
+  const textConfig = textPart === null ? config : textPart.config(config as object)
+  const hyperparameters = toGguf.hyperparameters(textConfig)
+  if (Result.isFailure(hyperparameters)) return { reason: hyperparameters.failure.join("; ") }
+  return { ...hyperparameters.success, writing: toGguf }
 }
 
 /** Keys that are about the file, and those that are about its being in parts. */
@@ -47,8 +47,8 @@ const copied = (file: string): Effect.Effect<ReadonlyMap<string, EncodedValue>, 
       const { places, tensorsBegin }: OpenedFile = yield* readGgufFile(file)
       const handle = yield* fs.open(file)
       const bytes = yield* readExactly(handle, 0, tensorsBegin)
-      const own = [...places].filter(([key]) => !ofFile(key))
-      return new Map(own.map(([key, [begin, end]]) => [key, bytes.slice(begin, end)]))
+      const others = [...places].filter(([key]) => !ofFile(key))
+      return new Map(others.map(([key, [begin, end]]) => [key, bytes.slice(begin, end)]))
     })
   ).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(unreadableFile(file)(error))))
 
@@ -62,12 +62,18 @@ export const ggufMetadata = (
   Effect.gen(function* () {
     if (source.where.endsWith(".gguf")) return yield* copied(source.where)
     const architecture = model.writing.architecture.name
-    const own = yield* tokenizerMetadata({ ...source, eosIds, rows: vocabularySize, architecture, own: tokenizer })
-    if (typeof own === "string") return { reason: own }
+    const metadata = yield* tokenizerMetadata({
+      ...source,
+      eosIds,
+      rows: vocabularySize,
+      architecture,
+      loaded: tokenizer
+    })
+    if (typeof metadata === "string") return { reason: metadata }
     return new Map<string, EncodedValue>([
       ["general.architecture", encoded.string(architecture)],
       ["general.type", encoded.string("model")],
       ...Object.entries(model.values).map(([key, value]) => [`${architecture}.${key}`, value] as const),
-      ...own
+      ...metadata
     ])
   })

@@ -34,7 +34,7 @@ interface Source {
   /** `general.architecture` of the file */
   readonly architecture: string
   /** the tokenizer itself */
-  readonly own: CausalTokenizer
+  readonly loaded: CausalTokenizer
 }
 
 /** llama.cpp's: a row of the embedding without a token */
@@ -46,7 +46,7 @@ export const tokenizerMetadata = (source: Source): Effect.Effect<ReadonlyMap<str
     const vocabulary = vocabularyIn(source)
     if (typeof vocabulary === "string") return vocabulary
     const texts = probesOf(source)
-    const expected = texts.map((text) => source.own.encode(text, { special: true }).join())
+    const expected = texts.map((text) => source.loaded.encode(text, { special: true }).join())
     for (const candidate of candidates(source, vocabulary)) {
       const metadata = new Map([...candidate, ["general.architecture", source.architecture]])
       const { tokenizer, tokenizerConfig, problems } = tokenizerOf(metadata)
@@ -129,29 +129,32 @@ const vocabularyIn = ({ tokenizer, rows }: Source): Vocabulary | string => {
 /** Entries of metadata under which the tokenizer may be the same, the likely ones first. */
 const candidates = function* (source: Source, vocabulary: Vocabulary): Generator<ReadonlyArray<Entry>> {
   const { tokens, types, merges, fallback } = vocabulary
-  const { own, eosIds } = source
-  const around = own.encode("a", { special: true })
-  const inside = own.encode("a")
+  const { loaded: tokenizer, eosIds } = source
+  const around = tokenizer.encode("a", { special: true })
+  const inside = tokenizer.encode("a")
   const unknown = types.indexOf(tokenTypes.unknown)
-  const unkToken = isRecord(source.tokenizerConfig) ? own.specialTokens["unk_token"] : undefined
+  const unkToken = isRecord(source.tokenizerConfig) ? tokenizer.specialTokens["unk_token"] : undefined
   const unkId = unknown >= 0 ? unknown : unkToken === undefined ? -1 : tokens.indexOf(unkToken)
-  const eosId = own.eosId ?? eosIds[0]
+  const eosId = tokenizer.eosId ?? eosIds[0]
   const others = eosIds.filter((id) => id !== eosId && id < tokens.length)
-  const padToken = own.specialTokens["pad_token"]
+  const padToken = tokenizer.specialTokens["pad_token"]
   const common: ReadonlyArray<Entry> = [
     ["tokenizer.ggml.tokens", tokens],
     ["tokenizer.ggml.token_type", types],
-    ...idEntry("bos", own.bosId),
+    ...idEntry("bos", tokenizer.bosId),
     ...idEntry("eos", eosId),
     ...idEntry("eot", others[0]),
     ...idEntry("unknown", unkId < 0 ? null : unkId),
     ...idEntry("padding", padToken === undefined ? null : tokens.indexOf(padToken)),
-    ["tokenizer.ggml.add_bos_token", own.bosId !== null && around[0] === own.bosId && inside[0] !== own.bosId],
+    [
+      "tokenizer.ggml.add_bos_token",
+      tokenizer.bosId !== null && around[0] === tokenizer.bosId && inside[0] !== tokenizer.bosId
+    ],
     [
       "tokenizer.ggml.add_eos_token",
       eosId !== undefined && around.at(-1) === eosId && around.length > 1 && inside.at(-1) !== eosId
     ],
-    ...(own.chatTemplate === null ? [] : [["tokenizer.chat_template", own.chatTemplate] as const])
+    ...(tokenizer.chatTemplate === null ? [] : [["tokenizer.chat_template", tokenizer.chatTemplate] as const])
   ]
   if (fallback) {
     const scores = scoresOf(vocabulary)
@@ -204,9 +207,9 @@ const texts = [
 /** Tokens of a tokenizer that a text is made of, every so many. */
 const TOKENS = 400
 
-const probesOf = ({ own, rows }: Source): ReadonlyArray<string> => {
+const probesOf = ({ loaded: tokenizer, rows }: Source): ReadonlyArray<string> => {
   const step = Math.max(1, Math.floor(rows / TOKENS))
   const ids = Array.from({ length: Math.floor(rows / step) }, (_, i) => i * step)
-  const pieces = ids.filter((id) => !own.specialIds.has(id)).map((id) => own.decode([id]))
+  const pieces = ids.filter((id) => !tokenizer.specialIds.has(id)).map((id) => tokenizer.decode([id]))
   return [...texts, pieces.join(""), pieces.join(" ")]
 }

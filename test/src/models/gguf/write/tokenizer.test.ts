@@ -26,7 +26,7 @@ const metadataOf = async ({ tokenizer, tokenizerConfig, architecture = "llama" }
   const source = { where: "folder", tokenizer, tokenizerConfig }
   const own = await run(causalTokenizer(source))
   const rows = own.vocabularySize + 3
-  const written = await run(tokenizerMetadata({ ...source, eosIds: [2], rows, architecture, own }))
+  const written = await run(tokenizerMetadata({ ...source, eosIds: [2], rows, architecture, loaded: own }))
   if (typeof written === "string") return written
   const bytes = Uint8Array.from(ggufHeader(written, new Map()))
   const parsed = parseHeader(bytes, bytes.length)
