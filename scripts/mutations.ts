@@ -187,8 +187,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/training",
-    text: "if (taken instanceof NotFinite) rollback(session, start)",
-    replacement: "if (taken instanceof NotFinite) release(start, start)",
+    text: "if (reports instanceof NotFinite) rollback(session, start)",
+    replacement: "if (reports instanceof NotFinite) release(start, start)",
     breaks: "a step that is not finite is kept",
     caughtBy: "test/src/training/step.test.ts"
   },
