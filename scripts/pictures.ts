@@ -106,7 +106,7 @@ const picturesOfDocs = async () => {
   await studio.close()
 }
 
-const WIDTHS = [390, 820, 1440]
+const WIDTHS = [390, 820, 1280]
 
 /** A page, and what is done on it before it is looked at. */
 interface State {

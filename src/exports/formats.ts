@@ -9,7 +9,7 @@ export const formats = [
     summary: "transformers.js and onnxruntime",
     options: {
       dtype: {
-        summary: "files to write, by transformers.js's dtype names",
+        summary: "precisions of the weights, as transformers.js names them",
         values: ["fp32", "fp16", "q8", "q4"],
         usual: ["fp32", "fp16", "q8"],
         several: true

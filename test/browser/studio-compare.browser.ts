@@ -60,7 +60,7 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
       expect(finished).toBeLessThan(4)
       await page.getByRole("button", { name: "Resume" }).click()
       await page.locator(".state.finished").waitFor()
-      await page.getByText("4 of at most 4 runs finished").waitFor()
+      await page.locator(".study-progress", { hasText: /^4 runs$/ }).waitFor()
       expect(await rows.filter({ hasText: "finished" }).count()).toBe(4)
       const lead = await page.locator("section[aria-label=Verdict] .lead").textContent()
       expect(lead).toStartWith("4 runs of 2 methods. Judged by accuracy on test")
@@ -76,7 +76,7 @@ describe.skipIf(!chromiumExists)("studies in the studio", () => {
         expect(text).toStartWith(name)
         expect(text).toContain((100 * test.mean).toFixed(1))
       }
-      const whole = await page.getByRole("link", { name: "Full comparison, in a new tab" }).getAttribute("href")
+      const whole = await page.getByRole("link", { name: "Open the full comparison" }).getAttribute("href")
       expect(await (await studio.fetch(whole!)).text()).toContain("methods compared")
       expect(await violationsEverywhere(page)).toEqual([])
       await page.evaluate(() => scrollTo(0, 0))

@@ -96,14 +96,11 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
     async () => {
       const run = w.json("runs/first/run.json") as unknown as Record_
       const { page, complaints } = await opened("#/runs/runs%2Ffirst")
-      await page
-        .getByText(`Accuracy on test ${(100 * run.test.accuracy).toFixed(1)} %`)
-        .first()
-        .waitFor()
       // what was gained, over what baseline, and whether to trust it
       const gain = page.getByRole("region", { name: "Result" })
       const { accuracy, rows } = run.test
       const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+      await gain.waitFor()
       expect(await gain.locator(".gain-of").textContent()).toBe(`Accuracy on test, ${rows} rows`)
       expect(await gain.locator(".gain-numbers").textContent()).toBe(
         `${percent(run.before.accuracy)} → ${percent(accuracy)}`
@@ -154,7 +151,7 @@ describe.skipIf(!chromiumExists)("runs in the studio", () => {
       const texts = await mistakes.allInnerTexts()
       expect(texts.map((text) => text.split("\n")[0]!)).toEqual(run.mistakes.map(({ text }) => text))
       expect(texts.length).toBeGreaterThan(0)
-      const report = await page.getByRole("link", { name: "Report, in a new tab" }).getAttribute("href")
+      const report = await page.getByRole("link", { name: "Open the report" }).getAttribute("href")
       expect(await (await studio.fetch(report!)).text()).toContain("report of a training run")
       const adapter = await page.getByRole("link", { name: "adapter/adapter_model.safetensors" }).getAttribute("href")
       const bytes = await (await studio.fetch(adapter!)).bytes()

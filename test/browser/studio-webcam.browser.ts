@@ -200,7 +200,7 @@ describe.skipIf(!chromiumExists)("pictures by the webcam", () => {
         await page.evaluate(() => Object.defineProperty(navigator, "mediaDevices", { value: undefined }))
         await page.getByRole("button", { name: "Use the webcam" }).click()
         await alert(page)
-          .filter({ hasText: /gives pages no camera here: open the studio over https, or on this machine/ })
+          .filter({ hasText: /cannot use the camera here: open the studio over https, or on this machine/ })
           .waitFor()
         await other.close()
       }

@@ -81,7 +81,7 @@ export const chartOptions = (
     height: 230,
     scales: { x: { time: false }, y: logarithmic ? { distr: 3 } : {} },
     axes: [
-      { ...axis, incrs: wholeSteps },
+      { ...axis, incrs: wholeSteps, size: 32 },
       { ...axis, size: 58 }
     ],
     series: [{ label: "step", value: (_, value) => written(value) }, ...series.map(styled)],

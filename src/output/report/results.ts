@@ -126,7 +126,7 @@ export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: Rep
     const rows = run[split]?.rows
     if (baseline === null || rows === undefined) return []
     const values = Object.entries(scores).map(([name, metric]) => formatMetric(metric, scoreOf(baseline.scores, name)))
-    return [[split, baseline.of, wholeNumber(rows), score(scoreOf(baseline.scores, "loss")), ...values]]
+    return [[`${split}, baseline`, "–", wholeNumber(rows), score(scoreOf(baseline.scores, "loss")), ...values]]
   })
   return {
     columns: ["split", "after step", "rows", "loss", ...Object.values(scores).map(({ label }) => label)],
@@ -152,7 +152,7 @@ export const confusions = ({ run }: RunRecord): Html | null => {
   const splits = [run.validation, run.test].filter((split) => split !== null).filter(isConfused)
   if (splits.length === 0) return null
   const table = run.labels.length <= TABLE_CLASSES ? matrix : pairs
-  return html`<section><h2>Confusion of the classes</h2><div class="grid">${splits.map((split) => table(split, run.labels))}</div></section>`
+  return html`<section><h2>Confusion matrix</h2><div class="grid">${splits.map((split) => table(split, run.labels))}</div></section>`
 }
 
 const matrix = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<string>): Html => {
@@ -166,7 +166,7 @@ const matrix = ({ split, rows, confusion }: Confused, labels: ReadonlyArray<stri
     return html`<tr><th scope="row">${label}</th>${cells}<td>${percent(precision)}</td><td>${percent(recall)}</td></tr>`
   }
   return html`<div class="scroll" tabindex="0" role="region" aria-label="Confusion, ${split}"><table>
-<caption>${split}, ${counted(rows, "row")}: true classes down, predicted ones across</caption>
+<caption>${split}, ${counted(rows, "row")}</caption>
 <thead><tr><th scope="col">true \\ predicted</th>${labels.map((label) => html`<th scope="col">${label}</th>`)}<th scope="col">precision</th><th scope="col">recall</th></tr></thead>
 <tbody>${labels.map(line)}</tbody></table></div>`
 }

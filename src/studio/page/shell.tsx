@@ -20,9 +20,7 @@ const Trust = () => {
     )
   return (
     <section class="trust" aria-label="Trust">
-      <p>
-        This folder is open read-only. You can look at its runs, but nothing is started, stopped or removed. It brings:
-      </p>
+      <p>This folder is open read-only. You can view its runs, but not start, stop or remove any. It contains:</p>
       <ul>
         {doubts.map((doubt) => (
           <li key={doubt}>{doubt}</li>

@@ -153,7 +153,7 @@ describe("the numbers of the run", () => {
   })
 
   test("a confusion matrix per split, row by row", () => {
-    const tables = pageOf("plain").match(/<caption>\w+, \d+ rows: true[\s\S]*?<\/table>/g)!
+    const tables = pageOf("plain").match(/<caption>\w+, \d+ rows<\/caption>[\s\S]*?<\/table>/g)!
     expect(tables).toHaveLength(2)
     for (const [i, split] of ["validation", "test"].entries()) {
       const cells = [...tables[i]!.matchAll(/class="share"[^>]*>(\d+)</g)].map(([, n]) => Number(n))

@@ -6,7 +6,7 @@ import type { HostError } from "../host.ts"
 type Problem = Pick<HostError, "message">
 
 const NO_CAMERA =
-  "This browser gives pages no camera here: open the studio over https, or on this machine at http://localhost or http://127.0.0.1."
+  "This page cannot use the camera here: open the studio over https, or on this machine at http://localhost or http://127.0.0.1."
 
 /** Why a camera does not open, by the name of the browser's error. */
 const reasons: Readonly<Record<string, string>> = {
@@ -105,7 +105,7 @@ export const takePicture = (video: HTMLVideoElement, name: string): Promise<File
     canvas.toBlob(
       (blob) =>
         blob === null
-          ? reject(new Error("the browser made no picture of the frame"))
+          ? reject(new Error("the browser could not capture the frame"))
           : resolve(new File([blob], name, { type: "image/jpeg" })),
       "image/jpeg",
       QUALITY

@@ -205,7 +205,7 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
     >
       <figcaption>
         {plot.title}{" "}
-        <span class="quiet">
+        <span class="quiet small">
           {plot.unit}
           {plot.logarithmic ? ", logarithmic" : ""}
         </span>

@@ -48,7 +48,7 @@ const Log = ({ lines, name }: { readonly lines: ReadonlyArray<string>; readonly 
         </button>
         {follows ? null : (
           <button type="button" onClick={() => setFollows(true)}>
-            To the newest line
+            Jump to the latest line
           </button>
         )}
       </div>

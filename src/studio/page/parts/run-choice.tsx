@@ -23,7 +23,7 @@ export const RunChoice = ({ view, id, children }: RunChoiceProps) => {
   if (chosen === undefined) {
     return (
       <div class="empty card">
-        <p>No run has finished yet. What a run has learned can be seen here as soon as one has.</p>
+        <p>No run has finished yet. Finished runs appear here.</p>
         <a class="button primary" href={addressOf("new")}>
           Start a run
         </a>

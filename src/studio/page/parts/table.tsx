@@ -26,7 +26,8 @@ export const Scrolled = ({ label, class: own, box, onScroll, children }: Scrolle
 
 const isNumber = (text: string): boolean => /^[-−+]?[\d.,]+(e[-+]?\d+)?( ?%| MB| s)?$/.test(text) || text === "–"
 
-/** Characters of a value that is a sentence. */
+/** Characters of a value that needs two columns, and of one that is a sentence. */
+const WIDE = 14
 const LONG = 24
 
 interface ValuesProps {
@@ -34,11 +35,11 @@ interface ValuesProps {
   readonly class?: string
 }
 
-/** Named values; a sentence has more room. */
+/** Named values; longer ones have more room. */
 export const Values = ({ values, class: own = "facts" }: ValuesProps) => (
   <dl class={own}>
     {values.map(([name, value]) => (
-      <div key={name} class={value.length > LONG ? "long" : undefined}>
+      <div key={name} class={value.length > LONG ? "wide long" : value.length > WIDE ? "wide" : undefined}>
         <dt>{name}</dt>
         <dd>{value}</dd>
       </div>

@@ -27,31 +27,32 @@ export const Studies = () => {
         A study trains several methods on one plan, each at its own best learning rate and with several seeds, and shows
         which differences are more than chance.
       </p>
-      {isNone ? <NewStudy /> : null}
-      <section>
-        <h2>Studies</h2>
-        <Trouble problem={problem} again={again} />
-        {studies === undefined ? (
-          problem === undefined ? (
-            <Loading what="Studies" />
-          ) : null
-        ) : isNone ? (
-          <p class="quiet">No studies yet.</p>
-        ) : (
-          <ul class="studies">
-            {studies.map((study) => (
-              <li key={study.id} class="card">
-                <h3>
-                  <a href={addressOf("compare", study.id)}>{study.name}</a>
-                </h3>
-                <StateOf state={study.state} />
-                <StudyProgress study={study} />
-                {study.note === null ? null : <span class="small quiet">{study.note.split("\n")[0]}</span>}
-              </li>
-            ))}
-          </ul>
-        )}
-      </section>
+      {isNone ? (
+        <NewStudy />
+      ) : (
+        <section>
+          <h2>Studies</h2>
+          <Trouble problem={problem} again={again} />
+          {studies === undefined ? (
+            problem === undefined ? (
+              <Loading what="Studies" />
+            ) : null
+          ) : (
+            <ul class="studies">
+              {studies.map((study) => (
+                <li key={study.id} class="card">
+                  <h3>
+                    <a href={addressOf("compare", study.id)}>{study.name}</a>
+                  </h3>
+                  <StateOf state={study.state} />
+                  <StudyProgress study={study} />
+                  {study.note === null ? null : <span class="small quiet">{study.note.split("\n")[0]}</span>}
+                </li>
+              ))}
+            </ul>
+          )}
+        </section>
+      )}
       {studies === undefined || isNone ? null : <NewStudy />}
     </>
   )

@@ -17,7 +17,7 @@ const sizeText = ({ sweep, final, seconds }: StudySize, workers: number): string
       ? `${runs(final)} on fresh seeds.`
       : `At most ${runs(sweep + final)}: ${sweep} to find the learning rate of each method, ${final} on fresh seeds.`,
     seconds === null
-      ? "There is no run of this plan yet to estimate the time from."
+      ? "The time is unknown until a run of this plan has finished."
       : `About ${roughDuration(seconds / workers)}${workers === 1 ? "" : ` with ${workers} at a time`}, estimated from a run of this plan; other methods may take longer.`
   ].join(" ")
 
@@ -141,24 +141,24 @@ const Form = ({ plans, methods }: FormProps) => {
         <Count label="Seeds in the sweep" help="Runs at each learning rate" value={seeds} most={100} set={setSeeds} />
         <Count
           label="Fresh seeds"
-          help="Runs at the best rate, which the methods are compared on"
+          help="Runs at the best rate, to compare methods"
           value={freshSeeds}
           most={100}
           set={setFresh}
         />
-        <Count label="At a time" help="Runs that share the processor" value={workers} most={64} set={setWorkers} />
+        <Count label="At a time" help="Runs that train in parallel" value={workers} most={64} set={setWorkers} />
         <label>
           Learning rates
           <input
             value={rates}
-            placeholder="The usual ones of each method"
+            placeholder="1e-4, 1e-3"
             aria-invalid={isWrong}
             onInput={({ currentTarget }) => setRates(currentTarget.value)}
           />
           <span class="small quiet">
             {isWrong
               ? "Expected numbers above 0, separated by commas, such as 1e-3, 5e-3."
-              : "The same for all methods, or empty"}
+              : "For all methods; empty: the usual ones of each"}
           </span>
         </label>
       </div>

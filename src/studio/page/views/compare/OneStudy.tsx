@@ -1,5 +1,6 @@
 /** One study: its verdict, and its runs as they finish. */
 import { useState } from "preact/hooks"
+import { counted } from "../../../../boundary/index.ts"
 import type { StudyEvent, StudySummary, TableOfTexts } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
 import { Confirm } from "../../parts/confirm.tsx"
@@ -17,7 +18,7 @@ export const StudyProgress = ({ study: { name, state, done, trials } }: { readon
         <progress max={trials} value={Math.min(done, trials)} aria-label={`Runs of ${name}`} />
       )}
       <span class="small quiet">
-        {done} of at most {trials} runs finished
+        {state === "finished" ? counted(done, "run") : `${done} of at most ${counted(trials, "run")} finished`}
       </span>
     </span>
   )
@@ -68,7 +69,7 @@ const VerdictOf = ({
       ))}
       {url === undefined ? null : (
         <a class="button" href={url} target="_blank" rel="noopener">
-          Full comparison, in a new tab
+          Open the full comparison
         </a>
       )}
     </section>
@@ -128,7 +129,7 @@ const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
             The folder <code>{id}</code> is deleted with everything in it: its runs, their results, the verdict and its
             log. This cannot be undone.
           </p>
-          <p>Its plan and its rows stay.</p>
+          <p>Its plan and its rows are kept.</p>
         </Confirm>
       ) : null}
     </span>
@@ -169,7 +170,7 @@ export const OneStudy = ({ id }: { readonly id: string }) => {
                 : "No run has started."}
             </p>
           ) : (
-            <Texts table={trials} caption="Finished runs in their order, then those in progress" />
+            <Texts table={trials} caption="Finished runs, then runs in progress" />
           )}
         </section>
       )}

@@ -180,7 +180,7 @@ export const Format = ({ id, exit, isFree, onBusy, onDone, removed }: FormatProp
             Stop <span class="hidden">the export as {exit.title}</span>
           </button>
         ) : (
-          <button type="button" class="primary" disabled={!isWhole || !isFree} onClick={begin}>
+          <button type="button" disabled={!isWhole || !isFree} onClick={begin}>
             Export <span class="hidden">as {exit.title}</span>
           </button>
         )}

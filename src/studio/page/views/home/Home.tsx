@@ -65,7 +65,7 @@ const WhatHappens = () => (
             {i + 1}
           </span>
           <strong>{title}</strong>
-          <span class="quiet">{says}</span>
+          <span class="quiet small">{says}</span>
         </li>
       ))}
     </ol>

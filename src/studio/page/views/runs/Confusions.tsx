@@ -18,7 +18,8 @@ export const JudgedRows = ({ rows }: { readonly rows: ReadonlyArray<JudgedRow> }
           {textPair === undefined ? null : <q>{textPair}</q>}
           <p class="small quiet">
             labelled <strong>{label}</strong>, predicted <strong>{predicted}</strong>
-            {probability == null ? "" : ` at ${percent(probability)}`} · {where}
+            {probability == null ? "" : ` at ${percent(probability).replace(" ", "\u00a0")}`} ·{" "}
+            <span title={where}>{where.split("/").slice(-2).join("/")}</span>
           </p>
         </div>
       </li>
@@ -76,7 +77,7 @@ const Matrix = ({ confusion: { split, labels, counts }, ...opening }: TableProps
     <Scrolled label={`Confusion, ${split}`}>
       <table class="confusion">
         <caption>
-          {split}, {rowsOf(all)}: true classes down, predicted ones across
+          {split}, {rowsOf(all)}
         </caption>
         <thead>
           <tr>
@@ -223,8 +224,8 @@ export const Confusions = ({
   }
   return (
     <section>
-      <h3>Confusion of the classes</h3>
-      <p class="quiet">Choose a number to see its rows.</p>
+      <h3>Confusion matrix</h3>
+      <p class="quiet">Select a count to see its rows.</p>
       <div class="grid">
         {confusions.map((confusion) => {
           const Shown = confusion.labels.length <= TABLE_CLASSES ? Matrix : Pairs

@@ -16,6 +16,16 @@ const pointsOf = (runs: number): number => (runs <= 10 ? 1000 : runs <= 40 ? 500
 /** of what trains, in milliseconds */
 const AGAIN = 2_000
 
+/** characters of a name in a legend */
+const LONGEST = 32
+
+/** Names by ids: long ones without their middle, unless two would read the same. */
+const legendNames = (runs: ReadonlyArray<RunSummary>): ReadonlyMap<string, string> => {
+  const short = runs.map(({ name }) => (name.length > LONGEST ? `${name.slice(0, 18)}…${name.slice(-12)}` : name))
+  const areDistinct = new Set(short).size === runs.length
+  return new Map(runs.map(({ id, name }, i) => [id, areDistinct ? short[i]! : name]))
+}
+
 export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSummary>; readonly none: () => void }) => {
   const [plot, setPlot] = useState("loss")
   const points = pointsOf(runs.length)
@@ -27,7 +37,7 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
     const timer = setTimeout(again, AGAIN)
     return () => clearTimeout(timer)
   }, [grows, isBusy, again])
-  const names = new Map(runs.map(({ id, name }) => [id, name]))
+  const names = legendNames(runs)
   const drawn = useMemo(
     () => (value === undefined ? undefined : overlaid(value, (id) => names.get(id) ?? id, points)),
     [value, points]

@@ -1,4 +1,5 @@
 /** One run: its progress while it trains, then what it gained and left. */
+import type { ComponentChildren } from "preact"
 import { capital, score as lossText, roughDuration, wholeNumber } from "../../../../boundary/index.ts"
 import type { Plot, RunEvent, RunState, RunSummary } from "../../../protocol/index.ts"
 import { Loading, Trouble } from "../../parts/asked.tsx"
@@ -9,7 +10,7 @@ import { focusView, goTo } from "../../place.ts"
 import { useCall, useWatch } from "../../use.ts"
 import { Notes } from "./Notes.tsx"
 import { Result } from "./Result.tsx"
-import { Buttons, hyperparameter, Removal, useDoing, when } from "./standing.tsx"
+import { Buttons, hyperparameter, isUnderWay, Removal, useDoing, when } from "./standing.tsx"
 
 interface Seen {
   readonly summary: RunSummary | undefined
@@ -47,8 +48,17 @@ export const OneRun = ({ id }: { readonly id: string }) => {
     >
       <Removal doing={doing} removed={removed} />
       {summary && <Standing summary={summary} />}
-      {summary?.state === "finished" ? <Reached id={id} plots={plots} /> : summary && <Curves plots={plots} />}
-      {summary && <Hyperparameters of={summary} />}
+      {summary === undefined ? null : summary.state === "finished" ? (
+        <Reached id={id}>
+          <Hyperparameters of={summary} />
+          <Curves plots={plots} />
+        </Reached>
+      ) : (
+        <>
+          <Curves plots={plots} />
+          <Hyperparameters of={summary} />
+        </>
+      )}
       {summary && <Notes key={id} summary={summary} />}
     </One>
   )
@@ -95,7 +105,7 @@ const Live = ({ summary: { name, state, step, steps, secondsLeft, loss, score, n
       <Values
         class="live"
         values={[
-          ["Time left", roughDuration(secondsLeft)],
+          ...(isUnderWay(state) ? [["Time left", roughDuration(secondsLeft)] as const] : []),
           ["Loss", lossText(loss)],
           ["Last evaluation", score ?? "–"],
           ["Started", when(startedAt)]
@@ -120,13 +130,13 @@ const Hyperparameters = ({ of: { hyperparameters } }: { readonly of: RunSummary 
 }
 
 /** What a finished run left. */
-const Reached = ({ id, plots }: { readonly id: string; readonly plots: ReadonlyArray<Plot> }) => {
+const Reached = ({ id, children }: { readonly id: string; readonly children: ComponentChildren }) => {
   const { value, problem, doing, again } = useCall("result", { id })
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
   if (value === undefined) return <Loading what="Results" doing={doing} />
   return (
     <Result id={id} result={value}>
-      <Curves plots={plots} />
+      {children}
     </Result>
   )
 }
@@ -137,7 +147,7 @@ const Curves = ({ plots }: { readonly plots: ReadonlyArray<Plot> }) => {
     <section aria-label="Curves">
       <h3>Curves</h3>
       {plots.length === 0 ? (
-        <p class="quiet">The first curve appears after the first step.</p>
+        <p class="quiet">No curves yet. The first one appears after the first step.</p>
       ) : (
         <>
           <ChartTools plots={plots} view={view} smooth={smooth} />

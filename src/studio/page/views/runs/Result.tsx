@@ -65,11 +65,11 @@ export const Result = ({
         </a>
         {report === undefined ? null : (
           <a class="button" href={report} target="_blank" rel="noopener">
-            Report, in a new tab
+            Open the report
           </a>
         )}
       </div>
-      <p class="gained">{without(gained, warnings)}</p>
+      {gain === null ? <p class="gained">{without(gained, warnings)}</p> : null}
       {warnings.length === 0 ? null : (
         <ul class="run-warnings">
           {warnings.map((warning) => (

@@ -64,6 +64,18 @@ const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly
   </label>
 )
 
+/** "test accuracy 88.3 %": the metric, and its value below. */
+const Score = ({ of }: { readonly of: string | null }) => {
+  const [, metric, value] = /^(.*?) ([-−\d].*)$/.exec(of ?? "") ?? []
+  return metric === undefined ? (
+    <>{of ?? "–"}</>
+  ) : (
+    <>
+      <span class="quiet">{metric}</span> <span>{value}</span>
+    </>
+  )
+}
+
 /** The column of a hyperparameter. */
 const columnOf = (name: string, groups: Shown["groups"]): (typeof columns)[number] => ({
   name,
@@ -153,7 +165,9 @@ const Table = ({
                   <ProgressOf summary={run} />
                 </td>
                 <td class="number">{score(run.loss)}</td>
-                <td class="score">{run.score ?? "–"}</td>
+                <td class="score">
+                  <Score of={run.score} />
+                </td>
                 <td>{when(run.startedAt)}</td>
                 {extraColumns.map(({ name, isNumber }) => (
                   <td key={name} class={isNumber === true ? "number" : undefined}>
@@ -172,23 +186,8 @@ const Table = ({
   )
 }
 
-const Cards = ({
-  groups,
-  ticked,
-  tick,
-  doing,
-  order,
-  setOrder
-}: Shown & { readonly order: Order; readonly setOrder: (by: Column) => void }) => (
+const Cards = ({ groups, ticked, tick, doing }: Shown) => (
   <>
-    <label class="sort">
-      Sorted by
-      <Select
-        value={order.by}
-        choose={(by) => setOrder(by as Column)}
-        options={columns.map(({ name, title }) => [name, title])}
-      />
-    </label>
     {groups.map(([group, runs]) => {
       const Heading = group === "" ? "h2" : "h3"
       return (
@@ -242,10 +241,18 @@ interface ToolsProps {
   readonly isNarrow: boolean
   readonly choice: Choice
   readonly choose: (change: Partial<Choice>) => void
+  readonly setOrder: (by: Column) => void
 }
 
 /** Search, filter, groups and columns of the list. */
-const Tools = ({ runs, shown, isNarrow, choice: { text, filter, group, extra }, choose }: ToolsProps) => {
+const Tools = ({
+  runs,
+  shown,
+  isNarrow,
+  choice: { order, text, filter, group, extra },
+  choose,
+  setOrder
+}: ToolsProps) => {
   const names = hyperparameterNames(runs)
   return (
     <search class="toolbar" aria-label="Runs">
@@ -274,7 +281,12 @@ const Tools = ({ runs, shown, isNarrow, choice: { text, filter, group, extra }, 
           options={[["", "Nothing"], ...names.map((name) => [name, name] as const)]}
         />
       </label>
-      {isNarrow ? null : (
+      {isNarrow ? (
+        <label>
+          Sort by
+          <Select value={order.by} choose={setOrder} options={columns.map(({ name, title }) => [name, title])} />
+        </label>
+      ) : (
         <details class="columns">
           <summary class="button">Columns</summary>
           <div class="card">
@@ -343,14 +355,8 @@ export const List = () => {
   const { order, text, filter, group, extra } = choice
   const listed = matching(runs, text, filter)
   const isAll = listed.every(({ id }) => ticked.has(id))
-  const shown = {
-    groups: grouped(sorted(listed, order), group),
-    ticked,
-    tick,
-    doing,
-    order,
-    setOrder: (by: Column) => choose({ order: chosen(order, by) })
-  }
+  const shown = { groups: grouped(sorted(listed, order), group), ticked, tick, doing }
+  const setOrder = (by: Column) => choose({ order: chosen(order, by) })
   const isArchive = filter === "Archived"
   return (
     <>
@@ -365,7 +371,14 @@ export const List = () => {
           focusView()
         }}
       />
-      <Tools runs={runs} shown={listed.length} isNarrow={isNarrow} choice={choice} choose={choose} />
+      <Tools
+        runs={runs}
+        shown={listed.length}
+        isNarrow={isNarrow}
+        choice={choice}
+        choose={choose}
+        setOrder={setOrder}
+      />
       {listed.length === 0 ? (
         <p class="empty card">No run matches. Change the search, or show other runs.</p>
       ) : isNarrow ? (
@@ -373,6 +386,8 @@ export const List = () => {
       ) : (
         <Table
           {...shown}
+          order={order}
+          setOrder={setOrder}
           extra={extra}
           isAll={isAll}
           tickAll={() => setTicked(new Set(isAll ? [] : listed.map(({ id }) => id)))}

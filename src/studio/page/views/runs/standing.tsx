@@ -187,7 +187,7 @@ export const Removal = ({ doing, removed }: { readonly doing: Doing; readonly re
         The folder <code>{id}</code> is deleted with everything in it: adapter, checkpoints, curves, report and log.
         This cannot be undone.
       </p>
-      <p>Its rows, its plan file and its exports stay.</p>
+      <p>Its rows, its plan file and its exports are kept.</p>
     </Confirm>
   )
 }
