@@ -1,12 +1,12 @@
 /**
  * Takes the pictures of the studio, with Chromium:
  *
- *   bun scripts/pictures.ts                   those of docs/images/, of real runs on the movie sentences, in about two minutes
+ *   bun scripts/pictures.ts                   those of docs/images/, of real runs and a study on the movie sentences, in about six minutes
  *   bun scripts/pictures.ts --every FOLDER    every page and state at three widths, light and dark, into a folder to look at
  *   … --only "run|new.*"                      of those pages alone, by their names
  *   … --runs FOLDER                           of the runs in a folder, which are not trained again
  *
- * The conversation and the study in docs/images/ are of runs that take longer, and stay.
+ * The conversation in docs/images/ is of a run that takes longer, and stays.
  */
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -81,6 +81,25 @@ const picturesOfDocs = async () => {
   // the curves of the last one follow
   await page.waitForTimeout(1_000)
   await keep("runs")
+
+  // each method at the better of two rates, on three fresh seeds
+  const study = [
+    "--methods",
+    "lora,lora-pro,full",
+    "--learning-rates",
+    "1e-4,1e-3",
+    "--seeds",
+    "1",
+    "--fresh-seeds",
+    "3"
+  ]
+  const out = ["--out", "compare/movies-1"]
+  await succeed(
+    run([process.execPath, cli, "compare", plan("movies-lora-pro-full"), ...study, ...out], { cwd: folder })
+  )
+  await goTo("compare/compare%2Fmovies-1", heading("Verdict"))
+  await page.locator(".intervals").waitFor()
+  await keep("compare")
 
   await goTo("export/runs%2Flora-pro", heading("In a web page ONNX"))
   await keep("export")

@@ -4,7 +4,7 @@ import { byteSize, capital, counted, duration, percent, score, wholeNumber } fro
 import { formatMetric, inWords, type Metrics, scoreOf } from "../../training/index.ts"
 import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
-import { type Html, html } from "./html.ts"
+import { type Html, html, raw } from "./html.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
 
 // Beyond this a table of all pairs is neither legible nor small; the pairs most often confused are listed instead.
@@ -81,7 +81,7 @@ export const factsOf = (
 
 export const facts = (record: RunRecord, kind: ReportedKind): Html => {
   const rows = factsOf(record, kind)
-  return html`<dl class="facts">${rows.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`
+  return html`<dl class="facts">${rows.map(([term, value]) => html`<div${value.length > 24 && raw(' class="long"')}><dt>${term}</dt><dd>${value}</dd></div>`)}</dl>`
 }
 
 export const curves = (plots: ReadonlyArray<Plot>): Html => html`<section><h2>Curves</h2>
