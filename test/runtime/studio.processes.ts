@@ -137,7 +137,7 @@ describe("runs of the studio", () => {
       expect(Number(readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")[2])).toBe(pid)
     const { secret, url } = studio
     expect(await studio.stop()).toBe(0)
-    expect(studio.said()).toContain(`${id} goes on`)
+    expect(studio.said()).toContain(`${id} continues`)
     expect(isAlive(pid)).toBe(true)
     studio = await openStudio({ folder: w.directory })
     // each start has a secret of its own
