@@ -263,7 +263,7 @@ const isName = (name: string): name is LimitName => Object.hasOwn(limits, name)
  */
 export const setLimits = (given: { readonly [Name in keyof typeof limits]?: number }): void => {
   for (const [name, value] of Object.entries(given)) {
-    if (!isName(name)) throw new RangeError(`there is no limit ${name}; there are ${Object.keys(limits).join(", ")}`)
+    if (!isName(name)) throw new RangeError(`unknown limit ${name}; expected one of ${Object.keys(limits).join(", ")}`)
     if (!Number.isFinite(value) || value <= 0) {
       throw new RangeError(`the limit ${name} is ${value}; expected a number of ${limits[name].unit} above 0`)
     }

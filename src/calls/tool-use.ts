@@ -67,12 +67,12 @@ export const toolUse = (tokenizer: CausalTokenizer, tools: ReadonlyArray<Tool>):
   if (!("broken" in without) && without.text === within.text) {
     return {
       broken:
-        "the model's chat template writes no tools, so the model would not see them; train it with a data.chatTemplate that does"
+        "the model's chat template omits tools, so the model would not see them; train it with a data.chatTemplate that includes them"
     }
   }
   const named = callFormOf(template)
   if (named === null)
-    return { broken: "the model's chat template writes calls in a form that cannot be read here, or writes none" }
+    return { broken: "the model's chat template writes no calls, or writes them in an unsupported form" }
   const { name, form } = named
   const special = specialPattern(tokenizer)
   const plain = (text: string) => (special === undefined ? text : text.replaceAll(special, ""))

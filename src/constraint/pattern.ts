@@ -64,7 +64,7 @@ const machine = (root: PatternNode): PatternMachine => {
         return built(part.body, next)
       case "edge":
         if (part.edge === "start" || part.edge === "end") return place({ edge: part.edge, next: [next] })
-        throw new UnboundedPattern("has a word border, which is not supported")
+        throw new UnboundedPattern("has a word boundary, which is not supported")
       case "look":
         throw new UnboundedPattern("looks ahead or back, which is not supported")
       case "repeat": {

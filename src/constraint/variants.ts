@@ -87,7 +87,7 @@ const reportOverlap = (
     if (one.every((a) => other.every((b) => disjoint(a, b, root, 3)))) continue
     report(
       path,
-      `oneOf is supported for alternatives that differ in their types or in a required constant; ${i} and ${j} may both be right`
+      `oneOf is supported for alternatives that differ in their types or in a required constant; ${i} and ${j} may both match`
     )
     return
   }

@@ -18,7 +18,7 @@ const wasmDevice = Effect.tryPromise({
       device: "wasm",
       site: "opening",
       reason: `its script could not be loaded: ${messageOf(cause)}`,
-      remedy: "are all files of the page's bundle served?"
+      remedy: "serve all files of the page's bundle"
     })
 })
 

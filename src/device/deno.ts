@@ -23,7 +23,7 @@ export const deno: Runtime = {
             device: "webgpu",
             site: "opening",
             reason: "this Deno has no navigator.gpu",
-            remedy: "run it with --unstable-webgpu, or take --device wasm"
+            remedy: "run it with --unstable-webgpu, or use --device wasm"
           })
         )
       : Effect.succeed(globalThis.navigator.gpu)

@@ -28,7 +28,7 @@ interface Deno {
 const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
   const { Deno: deno } = globalThis as { readonly Deno?: Deno }
   if (deno !== undefined) {
-    if (deno.build.standalone === true) return ["a compiled program has no files of its own to open", ""]
+    if (deno.build.standalone === true) return ["a compiled program has no package files to open", ""]
     const missing = denied(["ffi", "run", "read"])
     return missing.length === 0
       ? undefined

@@ -174,7 +174,7 @@ export interface Automatic {
 }
 
 const emulated = (name: string): string =>
-  `the only GPU adapter, ${name}, is emulated on the CPU, which has better uses`
+  `the only GPU adapter, ${name}, is emulated on the CPU, which is faster without it`
 
 /** Returns the hardware GPU. Fails with the reason if there is none. */
 const hardware = (runtime: Runtime): Effect.Effect<GPUAdapter, string> => {

@@ -29,7 +29,7 @@ export interface BrowserWasmChoice extends WasmChoice {
 
 type Opened = OpenedWasm & { readonly uninstall: () => void }
 
-const REMEDY = "are the .wasm files of tfjs and of this package served in the folder that the option wasmFolder names?"
+const REMEDY = "serve the .wasm files of tfjs and of this package in the folder of the option wasmFolder"
 
 const noPool = () => Promise.reject(new Error("the page's thread is the only one"))
 

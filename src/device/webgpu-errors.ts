@@ -26,8 +26,8 @@ export interface GpuErrors {
   readonly stop: () => void
 }
 
-const REMEDY = "what was computed since the last check is worthless: end the run, and try --device wasm"
-const LOST = "what was computed since the last check is lost with it: run again, or try --device wasm"
+const REMEDY = "results since the last check are invalid: stop the run, and try --device wasm"
+const LOST = "results since the last check are lost: run again, or try --device wasm"
 
 /** The runtime also prints errors that no scope catches. */
 const EVERY_ERROR = ["internal", "out-of-memory", "validation"] as const satisfies ReadonlyArray<GPUErrorFilter>

@@ -85,7 +85,7 @@ export class FolderExists extends Schema.TaggedError<FolderExists>()("FolderExis
   directory: Schema.String
 }) {
   override get message() {
-    return `${this.directory} exists already and is left unchanged; give another folder with --out DIR`
+    return `${this.directory} exists already and is left unchanged; choose another folder with --out DIR`
   }
 }
 

@@ -120,7 +120,7 @@ export const guardFolder = (
         }
         if (identityOf(yield* fs.stat(root)) !== own) {
           return yield* Effect.fail(
-            refusal(`${directory} is not the folder any more that was opened, and nothing is written into another one`)
+            refusal(`${directory} is no longer the folder that was opened; nothing is written into another one`)
           )
         }
         let at = root

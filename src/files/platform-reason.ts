@@ -5,7 +5,7 @@ const words: { readonly [code: string]: string | undefined } = {
   EACCES: "permission denied",
   EDQUOT: "the disk quota is exceeded",
   EEXIST: "it exists already",
-  EFBIG: "the file is larger than is allowed here",
+  EFBIG: "the file exceeds the size limit",
   EIO: "the disk reports an input/output error",
   EISDIR: "it is a folder",
   EMFILE: "too many files are open",

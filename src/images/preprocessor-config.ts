@@ -94,7 +94,7 @@ class Fields {
   refuseOthers(): void {
     for (const [key, value] of Object.entries(this.values)) {
       if (this.asked.has(key) || harmless.has(key) || value === null || value === false) continue
-      this.problems.push(`${key}: found ${quoted(value)}, which is not known here and may change images; expected none`)
+      this.problems.push(`${key}: found ${quoted(value)}, which is unknown and may change images; remove it`)
     }
   }
 }

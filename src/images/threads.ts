@@ -79,7 +79,7 @@ class Thread {
     const end = () => {
       const { jobs } = this.task ?? {}
       const where = jobs?.[Atomics.load(this.progress, 0)]?.where ?? "images"
-      this.finish(Effect.fail(new ImageError({ where, reason: `the thread that was to decode it failed: ${reason}` })))
+      this.finish(Effect.fail(new ImageError({ where, reason: `the thread that decodes it failed: ${reason}` })))
       gone(this)
     }
     this.worker.on("error", (error) => {

@@ -80,7 +80,7 @@ const fetched = async (url: string): Promise<Uint8Array> => {
   const response = await whatFails(shown, () => fetch(url))
   if (!response.ok) throw fail(shown, `the server responded with ${response.status}`)
   const bytes = await whatFails(shown, () => readAnswer(response, limit("fetched-bytes")))
-  if (bytes === undefined) throw fail(shown, `the answer has more than ${overLimit("fetched-bytes")}`)
+  if (bytes === undefined) throw fail(shown, `the response has more than ${overLimit("fetched-bytes")}`)
   return bytes
 }
 
@@ -92,7 +92,7 @@ const onlyHandler = (
   const [handler] = handlers
   if (handler !== undefined) return handler
   const other = hasDisk() ? "a folder" : '"indexeddb://…", "localstorage://…", "downloads://…" or "https://…"'
-  throw fail(place, `tfjs has no handler here that would ${what} it; expected ${other}, or a handler object`)
+  throw fail(place, `tfjs has no handler that can ${what} it here; expected ${other}, or a handler object`)
 }
 
 const fail = (source: string, problem: string) => new AdapterFileError({ source, problems: [problem] })
@@ -125,7 +125,7 @@ const hasDisk = (): boolean => disk() !== undefined
 const onDisk = async <T>(place: string, f: (disk: Disk, path: string) => Promise<T>): Promise<T> => {
   const found = disk()
   if (found === undefined) {
-    const problem = 'there are no folders in a page; use "indexeddb://…", "downloads://…", or files() for their bytes'
+    const problem = 'pages have no folders; use "indexeddb://…", "downloads://…", or files() for their bytes'
     throw new AdapterFileError({ source: place, problems: [problem] })
   }
   try {
@@ -173,8 +173,7 @@ const writeNew = async (fs: Disk["fs"], file: string, content: Uint8Array): Prom
 const readFromFolder = (place: string, name: string): Promise<Uint8Array> =>
   onDisk(place, async ({ fs, path }, at) => {
     const found = await fs.stat(at).catch(() => undefined)
-    if (found === undefined)
-      throw new AdapterFileError({ source: place, problems: ["there is no such folder or file"] })
+    if (found === undefined) throw new AdapterFileError({ source: place, problems: ["no such folder or file"] })
     const file = found.isDirectory() ? path.join(at, name) : at
     const own = await fs.stat(file).catch(() => undefined)
     if (own === undefined) throw new AdapterFileError({ source: place, problems: [`the folder has no ${name}`] })

@@ -13,18 +13,17 @@ import { type DeviceReadError, readTensor } from "../tensors/index.ts"
 export const RECORD_FORMAT = 1
 
 export const AdapterRecord = Schema.Struct({
-  format: integer(RECORD_FORMAT, RECORD_FORMAT, "The form of this record."),
+  format: integer(RECORD_FORMAT, RECORD_FORMAT, "Version of this record."),
   adapter: AdapterConfig,
   ranks: Schema.optionalKey(
     Schema.Record(Schema.String, count(0, "Its rank.")).annotate({
-      description:
-        "What the init decided, for each layer that was selected. Absent: ranks are those of the adapter's section."
+      description: "Rank chosen by the init for each selected layer. Absent: the ranks of the adapter section."
     })
   ),
-  seed: count(0, "Seed of the factors' start."),
-  head: list(Schema.String, "a list of layer paths", "Layers that are trained themselves."),
+  seed: count(0, "Seed of the initial factors."),
+  head: list(Schema.String, "a list of layer paths", "Layers trained in full."),
   classes: Schema.optionalKey(
-    count(1, "Classes of a new head, which took the place of the model's own. Absent: the head is the model's own.")
+    count(1, "Classes of a new head that replaces the model's. Absent: the model keeps its head.")
   ),
   base: Schema.Struct({
     name: Schema.String,

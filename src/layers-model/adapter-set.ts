@@ -50,15 +50,14 @@ const named = (set: AdapterSet, name: string): HeldAdapter => {
   const names = [...set.adapters.keys()]
   const near = closest(name, names)
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  const expected =
-    names.length === 0 ? "none is there: add one" : `expected ${names.map((one) => `"${one}"`).join(" or ")}`
+  const expected = names.length === 0 ? "add one first" : `expected ${names.map((one) => `"${one}"`).join(" or ")}`
   throw adaptError(set.network.base.name, `found no adapter "${name}"; ${expected}${hint}`)
 }
 
 export const activeOf = (set: AdapterSet): HeldAdapter => {
   const { active } = alive(set)
   if (active !== null) return named(set, active)
-  throw adaptError(set.network.base.name, "no adapter is on; turn one on with use(name)")
+  throw adaptError(set.network.base.name, "no adapter is active; activate one with use(name)")
 }
 
 /** Returns the active parameters, or null. */
@@ -156,7 +155,7 @@ const loaded = async (set: AdapterSet, source: AdapterSource, options: RestoreOp
 const checkFree = (set: AdapterSet, name: string): void => {
   const { network, adapters } = alive(set)
   if (adapters.has(name)) {
-    const message = `name: there is an adapter "${name}" already; remove it first, or take another name`
+    const message = `name: an adapter "${name}" already exists; remove it first, or choose another name`
     throw adaptError(network.base.name, message)
   }
 }
@@ -165,7 +164,7 @@ const checkFree = (set: AdapterSet, name: string): void => {
 const checkHead = ({ network, head }: AdapterSet, own: ReadonlyArray<string>): void => {
   if ([...own].sort().join() === [...head].sort().join()) return
   const shown = (some: ReadonlyArray<string>) => `[${some.join(", ")}]`
-  const message = `head: found ${shown(own)}; adapters over one base share their head, ${shown(head)}`
+  const message = `head: found ${shown(own)}; adapters of one base model share their head, ${shown(head)}`
   throw adaptError(network.base.name, message)
 }
 

@@ -93,7 +93,7 @@ const methodProblem = (terms: ReadonlyArray<Term>): string | undefined => {
   const weights = found.some(({ method }) => method.trains === "weights")
   if (weights && found.some(({ method }) => method.sum.by === "factors")) {
     const shown = found.map(({ name, method }) => `"${name}" (${method.tag})`).join(", ")
-    return `found ${shown}; expected adapters that all have factors, or none of them: their sum is neither`
+    return `found ${shown}; expected either only adapters with factors, or only adapters without: other sums are not supported`
   }
   return undefined
 }

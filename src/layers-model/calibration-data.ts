@@ -76,7 +76,7 @@ export const calibrateOnExamples = (
 
 /** A calibration on inputs alone needs no loss. */
 const noLoss = (): never => {
-  throw new Error("there is a loss only where a gradient is calibrated on")
+  throw new Error("only initializations that use gradients need a loss")
 }
 
 /** The loss that is differentiated; undefined where only inputs are needed. */
@@ -116,7 +116,7 @@ const tooFew = ({ batches }: Calibration, found: number, dataset: boolean): Plan
   path: "init.batches",
   message:
     `the init needs ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
-    (dataset ? ", or give a dataset with more" : ", give more rows, or take a smaller batchSize")
+    (dataset ? ", or pass a larger dataset" : ", pass more rows, or use a smaller batchSize")
 })
 
 const failed = (

@@ -117,7 +117,7 @@ export const initRequested = (
     })
   )
 
-const NARROW = "exclude the layer, train it as head, or give it a rank of its own in overrides"
+const NARROW = "exclude the layer, train it as head, or set its rank in overrides"
 
 /** Undefined where the init asks for nothing. */
 const observed = (

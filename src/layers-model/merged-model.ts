@@ -37,7 +37,7 @@ export const copyOf = (base: tfl.LayersModel): ModelCopy => {
     model.dispose()
     throw adaptError(
       base.name,
-      "its copy has weights of other shapes: some layer's getConfig does not say all that its build uses"
+      "its copy has weights of other shapes: the getConfig of some layer does not return everything that its build uses"
     )
   }
   from.forEach((variable, i) => assign(to[i]!, variable.read()))
@@ -50,10 +50,7 @@ const copied = (base: tfl.LayersModel): tfl.LayersModel => {
     return sameStructure(base)
   } catch (cause) {
     const reason = messageOf(cause)
-    throw adaptError(
-      base.name,
-      `tfjs cannot copy it (${reason}); classes of your own need tf.serialization.registerClass`
-    )
+    throw adaptError(base.name, `tfjs cannot copy it (${reason}); custom classes need tf.serialization.registerClass`)
   }
 }
 

@@ -25,13 +25,13 @@ import { isRecord } from "../boundary/index.ts"
 import { AdaptError } from "./errors.ts"
 
 const around = {
-  seed: count(0, "Seed of the factors' init; the same seed, the same numbers.").pipe(withDefault(0)),
+  seed: count(0, "Seed of the initial factors; the same seed gives the same values.").pipe(withDefault(0)),
   head: list(
-    text("a layer's path", "A layer's name, or nested.name in a model inside the model."),
+    text("a layer's path", "A layer name, or nested.name for a layer of a nested model."),
     "a list of layer paths",
-    "Layers that are trained themselves, with a learning rate of their own, and saved with the adapter."
+    "Layers to train in full, with their own learning rate, and save with the adapter."
   ).pipe(withDefault([])),
-  name: text("a name", "The adapter's name among those over one base.").pipe(withDefault("adapter"))
+  name: text("a name", "Name of the adapter among those of one base model.").pipe(withDefault("adapter"))
 }
 
 /** Options of `adapt` and `add`. */
@@ -61,7 +61,7 @@ export const decodeOptions = (input: unknown, model: string): Effect.Effect<Adap
   if (Result.isFailure(decoded)) return fail(model, problemsOf(decoded.failure.issue, AdaptOptions.ast))
   const { seed, head, name, ...config } = decoded.success
   if ("from" in config) {
-    const message = `found ${JSON.stringify(config.from)}; a saved adapter is put over a model by loadAdapter, without options`
+    const message = `found ${JSON.stringify(config.from)}; use loadAdapter to load a saved adapter, without options`
     return fail(model, [{ path: "from", message }])
   }
   return Effect.succeed({ config, seed, head, name })

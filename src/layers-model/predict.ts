@@ -68,7 +68,7 @@ const inputsOf = (base: tfl.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor
   const rows = inputs.map(({ shape }) => shape[0]!)
   if (problems.length === 0 && new Set(rows).size > 1)
     problems.push(`inputs have ${rows.join(", ")} rows; expected as many in each`)
-  if (problems.length === 0 && rows[0] === 0) problems.push("found no row; expected one at least")
+  if (problems.length === 0 && rows[0] === 0) problems.push("found no rows; expected at least one")
   if (problems.length > 0) throw adaptError(base.name, problems.join("\n"))
   return inputs
 }

@@ -146,8 +146,8 @@ export const restoreTensors = (
   })
 
 const otherBase = ({ base }: AdapterRecord, network: LayersNetwork, weights: string): string =>
-  `was made over other weights: found ${base.weights} (${cut(base.name)}), expected ${weights} (${network.base.name}); ` +
-  `load the model that it was trained over, or give { anyBase: true } if these are a rounded copy of it`
+  `was trained over other weights: found ${base.weights} (${cut(base.name)}), expected ${weights} (${network.base.name}); ` +
+  `load the model that it was trained over, or pass { anyBase: true } if this is a rounded copy of it`
 
 const tensorProblems = (adapted: AdaptedLayers, found: Tensors): ReadonlyArray<string> => {
   const places = storedPlaces(adapted)
@@ -160,7 +160,7 @@ const tensorProblems = (adapted: AdaptedLayers, found: Tensors): ReadonlyArray<s
       const wrong = tensor.data.findIndex((value) => !Number.isFinite(value))
       return wrong < 0 ? [] : [`tensor ${name} holds ${tensor.data[wrong]} at ${wrong}, expected finite numbers`]
     }),
-    ...Object.keys(found).flatMap((name) => (known.has(name) ? [] : [`tensor ${name} belongs to nothing in the model`]))
+    ...Object.keys(found).flatMap((name) => (known.has(name) ? [] : [`tensor ${name} does not belong to this model`]))
   ]
 }
 

@@ -115,7 +115,7 @@ const floats: ReadonlyArray<string> = ["F32", "F16", "BF16", "F64"]
 export const readPeftBytes = (bytes: Uint8Array, source: string): Effect.Effect<SavedAdapter, AdapterFileError> =>
   readPeftFile(MODEL_FILE, source).pipe(Effect.provide(memoryFiles({ [MODEL_FILE]: bytes }).layer))
 
-const foreign = `has no "${RECORD}" in its metadata; expected an adapter that save() has written`
+const foreign = `has no "${RECORD}" in its metadata; expected an adapter written by save()`
 
 const FORMAT = "tfjs-lora-pro-adapter"
 const CLASS_NAME = "LoraProAdapter"
@@ -179,7 +179,7 @@ const tensorsIn = (
     next = end
   }
   if (problems.isEmpty && next < bytes.byteLength) {
-    problems.add(`${bytes.byteLength - next} bytes of weights belong to no tensor`)
+    problems.add(`${bytes.byteLength - next} bytes of weights do not belong to a tensor`)
   }
   return Object.fromEntries(tensors)
 }

@@ -87,7 +87,7 @@ export const modelErrorOf = (folder: string, { file, problems }: Pick<Safetensor
     (path) => new ModelError({ folder, problems: problems.map((problem) => `${path.basename(file)}: ${problem}`) })
   )
 
-const JUDGED_WITHOUT = "; validate --model-only judges a plan without weights"
+const JUDGED_WITHOUT = "; validate --model-only checks a plan without weights"
 
 /** Reads the headers of a folder's weight files. */
 export const readHeaders = (folder: string) =>

@@ -85,7 +85,10 @@ export const loadFolder = (
     for (const [name, own] of stored) {
       const tensor = headers.get(own)
       if (tensor === undefined) {
-        return yield* new ModelError({ folder, problems: [`weights: ${own} is gone since the model was described`] })
+        return yield* new ModelError({
+          folder,
+          problems: [`weights: ${own} was removed after the model was described`]
+        })
       }
       tensors.set(tensor, name)
     }

@@ -42,7 +42,7 @@ export const labelsOf = ({
 }): Labels => {
   if (classes === null) {
     const labels = planned ?? named
-    const problem = "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
+    const problem = "config.json: has no id2label, and no labels are given; name the classes (data.labels in a plan)"
     return { labels, problems: labels.length === 0 ? [problem] : [] }
   }
   // transformers leaves id2label out of config.json where the classes have its own names
@@ -56,6 +56,6 @@ export const labelsOf = ({
   }
   const permuted =
     [...labels].sort().join("\0") === [...names].sort().join("\0") && labels.some((l, i) => l !== names[i])
-  const order = `labels: ${labels.join(", ")} are in another order than the checkpoint's classifier has them; give data.labels as ${names.join(", ")}`
+  const order = `labels: ${labels.join(", ")} are not in the order of the checkpoint's classifier; set data.labels to ${names.join(", ")}`
   return { labels, problems: permuted ? [order] : [] }
 }

@@ -116,7 +116,7 @@ export const modernbert: Family = {
     const { ropes, problems } = ropesOf(file)
     const layers = file.layer_types?.length ?? file.num_hidden_layers
     const miscounted = `config.json: layer_types has ${layers} entries for ${file.num_hidden_layers} layers`
-    const odd = `config.json: hidden_size ${hiddenSize} over ${attentionHeads} heads is odd; rotary positions turn pairs`
+    const odd = `config.json: hidden_size ${hiddenSize} over ${attentionHeads} heads is odd; rotary positions need an even number`
     return {
       problems: [
         ...problems,

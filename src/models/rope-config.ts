@@ -77,7 +77,7 @@ const dimensionsOf = (file: RopeFile, beside: RopeSurroundings, headDim: number,
     return { dimensions, problems: [] }
   }
   const at = file.partial_rotary_factor == null ? "config.json" : `config.json: ${where}`
-  const wrong = `${at}: partial_rotary_factor ${partial} turns ${dimensions} of a head's ${headDim} columns; expected an even number of them`
+  const wrong = `${at}: partial_rotary_factor ${partial} turns ${dimensions} of a head's ${headDim} columns; expected an even number`
   return { dimensions: headDim, problems: [wrong] }
 }
 

@@ -191,7 +191,9 @@ export const buildTokenizer = <T extends object>(
     if (!("json" in checked)) return fail(...checked)
     const { largestId } = checked
     if (rows !== undefined && largestId >= rows) {
-      return fail(`has ids up to ${largestId}, the model's embedding only ${rows} rows; it belongs to another model`)
+      return fail(
+        `has ids up to ${largestId}, but the model's embedding has only ${rows} rows; it belongs to another model`
+      )
     }
     return Effect.try({ try: () => build(checked.json, largestId), catch: (cause) => cause }).pipe(
       Effect.catch((cause) => fail(`cannot be used: ${messageOf(cause)}`)),
@@ -202,5 +204,5 @@ export const buildTokenizer = <T extends object>(
 /** Throws if the library returned an id outside of the vocabulary. */
 export const checkIds = (ids: ReadonlyArray<number>, largestId: number): void => {
   if (ids.every((id) => isId(id) && id <= largestId)) return
-  throw new Error("a token has no id of the vocabulary; is the unknown token (unk_token, unk_id) in it?")
+  throw new Error("a token is not in the vocabulary; add the unknown token (unk_token, unk_id) to it")
 }

@@ -187,5 +187,5 @@ const unstorable = (packing: Packing, { value, row, column }: Unstorable): strin
   `has ${value} at [${row}, ${column}]${
     Number.isFinite(value)
       ? `; "${packing}" holds numbers up to ${LARGEST_STORABLE[packing]}: set model.weights to "f32" or "int8"`
-      : ", with which no model computes anything: the checkpoint is damaged, get it again"
+      : ", which no model can use: the checkpoint is damaged; download it again"
   }`

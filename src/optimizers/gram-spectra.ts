@@ -36,7 +36,7 @@ export const spectraObstacle = (pairs: ReadonlyArray<FactorPair>): string | unde
   const observation = `found rank ${A.shape[0]} at ${cut(site.name, 100)}, and it needs eigenvectors of a matrix [rank, rank] for each layer and step`
   return most === 0
     ? `${observation}, which ${tf.getBackend()} does not make; expected the device webgpu, native, wasm or cpu`
-    : `${observation}, which a GPU makes up to rank ${most}; expected a rank of at most ${most}, or --device native or wasm`
+    : `${observation}, which a GPU computes up to rank ${most}; expected a rank of at most ${most}, or --device native or wasm`
 }
 
 /** Returns the spectra of BᵀB and AAᵀ of every pair of a stack. Throws if there is a `spectraObstacle`, which is a bug in the caller. */

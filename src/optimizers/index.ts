@@ -198,5 +198,5 @@ export const transformOf = (config: DecidedOptimizer, steps: number): Effect.Eff
 
 const notLoaded = (cause: unknown) =>
   new OptimizerObstacle({
-    obstacle: `its code could not be loaded: ${messageOf(cause)}; is the page online, and are all files of its bundle served?`
+    obstacle: `its code could not be loaded: ${messageOf(cause)}; check that the page is online and all files of its bundle are served`
   })

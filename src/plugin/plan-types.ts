@@ -27,7 +27,7 @@ const typeOf = (value: unknown, path: string, indent: string): string => {
 
 /** Returns the content of `planTypesFile`. The type of the plan is assignable to RunPlan. */
 export const planTypesText = ({ plan, name, file }: PlanFile): string =>
-  `// What ${file.slice(file.search(/[^/\\]+$/))} says. Written by: tfjs-lora-pro schema --types; to be written again when the plan changes.
+  `// What ${file.slice(file.search(/[^/\\]+$/))} says. Written by: tfjs-lora-pro schema --types; run it again when the plan changes.
 declare const plan: ${typeOf(JSON.parse(JSON.stringify(plan)), "", "")}
 export default plan
 export declare const name: ${JSON.stringify(name)}

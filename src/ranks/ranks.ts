@@ -80,7 +80,7 @@ export const Ranks = Context.Reference<RanksShape>("tfjs-lora-pro/Ranks", { defa
  */
 export const begunTogether = (milliseconds: number): Effect.Effect<void, RankError> =>
   Effect.flatMap(Ranks, ({ barrier, size }) => {
-    const reason = `another process of the run has not begun after ${Math.ceil(milliseconds / 1_000)} seconds`
+    const reason = `another process of the run has not started after ${Math.ceil(milliseconds / 1_000)} seconds`
     const orElse = () => Effect.fail(new RankError({ rank: null, size, reason }))
     return Effect.timeoutOrElse(barrier, { duration: milliseconds, orElse })
   })

@@ -80,7 +80,7 @@ export const readHeader = (file: string): Effect.Effect<SafetensorsHeader, Safet
       const length = Number(new DataView(prefix.buffer).getBigUint64(0, true))
       if (length > limit("safetensors-header-bytes")) {
         return yield* fail(
-          `a header of ${length} bytes is announced; not a safetensors file? Expected at most ${overLimit("safetensors-header-bytes")}`
+          `a header of ${length} bytes is announced, so it may not be a safetensors file; expected at most ${overLimit("safetensors-header-bytes")}`
         )
       }
       if (8 + length > size) {
@@ -174,7 +174,7 @@ const checkLayout = (
   for (const { name, begin, end } of tensors) {
     const tensor = `tensor ${cut(name)}`
     if (begin < place) problems.add(`${tensor} overlaps ${before} by ${place - begin} bytes`)
-    if (begin > place) problems.add(`${begin - place} bytes between ${before} and ${tensor} belong to nothing`)
+    if (begin > place) problems.add(`${begin - place} bytes between ${before} and ${tensor} do not belong to a tensor`)
     place = Math.max(place, end)
     before = tensor
   }
@@ -183,5 +183,5 @@ const checkLayout = (
     const which = `${lost.length} of ${tensors.length} tensors are cut, the first is ${cut(lost[0]!.name)}`
     problems.add(`truncated: ${place} bytes expected, ${fileSize} found (${which})`)
   }
-  if (place < fileSize) problems.add(`${fileSize - place} bytes after the last tensor belong to nothing`)
+  if (place < fileSize) problems.add(`${fileSize - place} bytes after the last tensor do not belong to a tensor`)
 }

@@ -56,7 +56,7 @@ const readShards = (folder: string, index: string) =>
       const header = byShard.get(shard)
       const tensor = header?.tensors.get(name)
       if (tensor !== undefined) tensors.set(name, tensor)
-      else if (header !== undefined) problems.add(`tensor ${cut(name)} should be in ${shard}, and is not`)
+      else if (header !== undefined) problems.add(`tensor ${cut(name)} should be in ${shard}, but is not`)
     }
     if (!problems.isEmpty) return yield* new SafetensorsError({ file: index, problems: problems.entries })
     return tensors as ReadonlyMap<string, StoredTensor>
@@ -76,7 +76,7 @@ const readWeightMap = (index: string) =>
     const refused = entries.filter(([, shard]) => !isFileName(shard))
     if (refused.length > 0) {
       const sentences = refused.slice(0, mostListed).map(([name, shard]) => {
-        return `tensor ${cut(name)} is said to be in ${quoted(shard)}; expected a .safetensors file of the same folder`
+        return `tensor ${cut(name)} is listed in ${quoted(shard)}; expected a .safetensors file of the same folder`
       })
       return yield* fail(listed([...sentences, ...refused.slice(mostListed).map(([name]) => name)]))
     }

@@ -61,7 +61,7 @@ describe.skipIf(!chromiumExists)("an adapter in a page", () => {
     expect(Object.keys(outcome.loaded)).toEqual(["indexeddb://turned", "localstorage://turned", "files", "adapter/"])
     expect(outcome.backends).toEqual(["wasm", "wasm"])
     for (const found of Object.values(outcome.loaded)) expect(found).toEqual(outcome.expected)
-    expect(outcome.folder).toContain("there are no folders in a page")
+    expect(outcome.folder).toContain("pages have no folders")
     expect(complaints).toEqual([])
   })
 

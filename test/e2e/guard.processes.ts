@@ -44,7 +44,7 @@ test("a rate a thousand times too large, after a third of the steps: lower it", 
   expect(early("large")).toHaveLength(1)
   expect(early("large")[0]).toStartWith(`warning: after ${THIRD} of ${STEPS} steps the training loss has not fallen`)
   expect(early("large")[0]).toContain(
-    "a rate too large: try optimizer.learningRate 100 times smaller (0.1 instead of 10)"
+    "the learning rate is too high: try optimizer.learningRate 100 times smaller (0.1 instead of 10)"
   )
   expect(warningsOf("large")[0]).toMatchObject({ about: "loss", step: THIRD })
 })

@@ -126,7 +126,7 @@ refuses("images", w, [
       })
       return training({}, { model: { source: "larger" } })
     },
-    says: ["preprocessor_config.json: makes images of 24×24, and the model of config.json looks at 16×16"]
+    says: ["preprocessor_config.json: makes images of 24×24, but the model of config.json expects 16×16"]
   },
   {
     name: "a model of texts",

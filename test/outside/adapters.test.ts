@@ -161,12 +161,12 @@ describe("its record", () => {
     [
       "another base, in colours",
       (own) => Object.assign(own, { base: { name: "\u001b[31mred", weights: "0" } }),
-      "made over other weights: found 0 (\\u001b[31mred)"
+      "trained over other weights: found 0 (\\u001b[31mred)"
     ],
     [
       "none",
       (_, around) => Object.assign(around, { __metadata__: {} }),
-      'has no "tfjs-lora-pro" in its metadata; expected an adapter that save() has written'
+      'has no "tfjs-lora-pro" in its metadata; expected an adapter written by save()'
     ]
   ])
 })
@@ -201,7 +201,7 @@ describe("its tensors", () => {
         Object.assign(around, others)
         Object.defineProperty(around, "__proto__", { value: tensor, enumerable: true })
       },
-      "tensor __proto__ belongs to nothing in the model"
+      "tensor __proto__ does not belong to this model"
     ],
     [
       "more than its file has",

@@ -218,7 +218,7 @@ describe("the manifest", () => {
       weight({ quantization: { dtype: "uint8", min: 0 } }),
       "with scale undefined and min 0"
     ],
-    ["a name twice", weight({ name: "hidden/bias" }), 'its weight "hidden/bias" is there twice'],
+    ["a name twice", weight({ name: "hidden/bias" }), 'its weight "hidden/bias" is listed twice'],
     ["the name __proto__", weight({ name: "__proto__" }), 'has the name "__proto__"; expected a name'],
     [
       "500,000 weights without shape",

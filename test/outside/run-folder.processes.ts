@@ -43,7 +43,7 @@ describe("a run folder that another one takes the place of", () => {
       const { code, stderr, message, hint } = await endOf(training)
       expect(code).toBe(1)
       expect(message).toMatch(
-        /^cannot write replaced\/run\/\S+: (\S+ cannot be written: )?replaced\/run is not the folder any more that was opened, and nothing is written into another one$/
+        /^cannot write replaced\/run\/\S+: (\S+ cannot be written: )?replaced\/run is no longer the folder that was opened; nothing is written into another one$/
       )
       expect(hint).toMatch(
         /replaced\/run was renamed to replaced\/moved; step \d+ is saved in it; resume with: bun run train --resume replaced\/moved$/

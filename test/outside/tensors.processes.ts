@@ -77,7 +77,7 @@ const cases: ReadonlyArray<
   [
     "an index of 1,000,000 names that lead elsewhere",
     () => ({ "model.safetensors.index.json": indexOf(1_000_000, () => "../x.safetensors") }),
-    /tensor t0 is said to be in "..\/x.safetensors"; expected[\s\S]*and 999,980 more/
+    /tensor t0 is listed in "..\/x.safetensors"; expected[\s\S]*and 999,980 more/
   ]
 ]
 

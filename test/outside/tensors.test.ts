@@ -40,7 +40,7 @@ describe("a safetensors file", () => {
       "tensor b overlaps tensor a by 8 bytes"
     ],
     ["a tensor after the end", `{"a":${f32("[2]", 0, 8)},"b":${f32("[2]", 8, 16)}}`, "truncated: "],
-    ["a hole", `{"a":${f32("[1]", 4, 8)}}`, "4 bytes between the header and tensor a belong to nothing"],
+    ["a hole", `{"a":${f32("[1]", 4, 8)}}`, "4 bytes between the header and tensor a do not belong to a tensor"],
     ["an offset of 2^60", `{"a":${f32("[2]", 0, 2 ** 60)}}`, "tensor a: data_offsets [0,1152921504606847000]"],
     [
       "sizes that multiply to infinity",

@@ -51,10 +51,10 @@ for (const runtime of runtimes) {
         )
         const { code, output } = await probe(1, script, "dies.png", files[0]!)
         expect(code).toBe(0)
-        expect(output.failures).toEqual(Array(3).fill("dies.png: the thread that was to decode it failed: no luck"))
-        expect(output.missing).toBe("dies.png: the thread that was to decode it failed: no luck")
+        expect(output.failures).toEqual(Array(3).fill("dies.png: the thread that decodes it failed: no luck"))
+        expect(output.missing).toBe("dies.png: the thread that decodes it failed: no luck")
         expect((await probe(2, join(golden, "no-such-worker.mjs"), files[0]!)).output.failures[2]).toStartWith(
-          `${files[0]}: the thread that was to decode it failed: `
+          `${files[0]}: the thread that decodes it failed: `
         )
       },
       2 * END_TIMEOUT

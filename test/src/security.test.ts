@@ -88,7 +88,7 @@ describe("names in a model folder lead nowhere else", () => {
     cpSync(join(outside, "secret.safetensors"), join(folder, "secret.safetensors"))
     writeFileSync(join(path, "model.safetensors.index.json"), JSON.stringify({ weight_map: { "bert.x": shard } }))
     expect(await messageOf(readFolderHeaders(path))).toContain(
-      `tensor bert.x is said to be in ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`
+      `tensor bert.x is listed in ${JSON.stringify(shard)}; expected a .safetensors file of the same folder`
     )
   })
 
@@ -230,7 +230,7 @@ describe("a tokenizer.json cannot make a library loop, hand out what is no id, o
     [
       "an unknown token that is not in the vocabulary",
       { ...base, model: { ...model, unk_token: "[?]" } },
-      "a token has no id"
+      "a token is not in the vocabulary"
     ],
     ["null", null, "is not a JSON object"],
     ["a list", [], "is not a JSON object"],

@@ -8,7 +8,7 @@ export type Codec = (bytes: Uint8Array, header: ImageHeader) => Promise<Pixels>
 /** Drops the alpha channel and keeps the stored colours, even of transparent pixels, as Pillow's `convert("RGB")`. */
 export const opaque = (rgba: ArrayLike<number>, { width, height }: ImageHeader): Pixels => {
   const pixels = width * height
-  if (rgba.length !== 4 * pixels) throw new Refused("is damaged: its data are of another size than its header says")
+  if (rgba.length !== 4 * pixels) throw new Refused("is damaged: its data have another size than its header says")
   const data = new Uint8Array(3 * pixels)
   for (let pixel = 0, from = 0, to = 0; pixel < pixels; pixel++, from += 4, to += 3) {
     data[to] = rgba[from]!

@@ -62,7 +62,7 @@ const checkChunks = (bytes: Uint8Array): void => {
   for (const { type, at, length } of pngChunks(png)) {
     const end = at + length
     if (png.u32(end) !== crc32(bytes, at - 4, end)) {
-      throw new Refused(`is damaged: its PNG chunk "${printableLine(type)}" has another sum than its data`)
+      throw new Refused(`is damaged: its PNG chunk "${printableLine(type)}" does not match its checksum`)
     }
     if (type === "IEND") return
   }

@@ -26,7 +26,7 @@ export const pngHeader = (png: Cursor): ImageHeader => {
   const [width, height, depth, color] = [png.u32(16), png.u32(20), png.u8(24), png.u8(25)]
   if (depth === 16 && color === GREY) {
     throw new Refused(
-      "is a grey PNG image of 16 bits, of which Pillow makes white where it is not black; expected 8 bits"
+      "is a grey PNG image of 16 bits, which Pillow turns white wherever it is not black; expected 8 bits"
     )
   }
   for (const { type, at, length } of pngChunks(png)) {

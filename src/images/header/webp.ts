@@ -36,7 +36,7 @@ export const webpHeader = (webp: Cursor): ImageHeader => {
     return still((bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1)
   }
   if (type === "VP8X") {
-    if ((webp.u8(at) & ANIMATED) !== 0) throw new Refused("is an animated WebP image; expected one that does not move")
+    if ((webp.u8(at) & ANIMATED) !== 0) throw new Refused("is an animated WebP image; expected a still image")
     return { ...still(webp.u24(at + 4) + 1, webp.u24(at + 7) + 1), orientation: exifOf(webp) }
   }
   throw new Refused("is damaged: a WebP image that begins with none of its chunks")

@@ -38,7 +38,7 @@ export const weightPerOutput = (
 export const rowWeights = ({ values, shape }: HostArray, weights: ClassWeight): HostArray | PlanProblem => {
   const path = "classWeight"
   if (shape.length > 2)
-    return { path, message: `found a target of shape [${shape.join(", ")}]; expected one class a row` }
+    return { path, message: `found a target of shape [${shape.join(", ")}]; expected one class per row` }
   const rows = shape[0]!
   const width = shape[1] ?? 1
   const own = new Float32Array(rows)

@@ -77,7 +77,7 @@ export const graphOf = (base: tfl.LayersModel): tfl.LayersModel => {
 const NOT_COMPILED: PlanProblem = {
   path: "loss",
   message:
-    'the model is not compiled; expected model.compile({ optimizer, loss, metrics }) before, or loss here, e.g. "categoricalCrossentropy"'
+    'the model is not compiled; call model.compile({ optimizer, loss, metrics }) first, or pass loss here, e.g. "categoricalCrossentropy"'
 }
 
 /** Returns the model's losses and metrics, or those given instead. The model does not change. */

@@ -69,7 +69,7 @@ export const fit = (
       const split = options.validationData === undefined ? (validationSplit ?? 0) : 0
       const kept = Math.floor(all.rows * (1 - split))
       if (kept === 0) {
-        const message = `found ${split} of ${all.rows} rows; it leaves none to train on`
+        const message = `found ${split} of ${all.rows} rows; no rows are left to train on`
         return yield* new FitError({ problems: [{ path: "validationSplit", message }] })
       }
       const held = takeRows(all, numbers.subarray(kept))
@@ -90,7 +90,7 @@ const alone = <A, E>(adapted: Adapted<LayersNetwork>, program: Effect.Effect<A, 
   promised(
     Effect.suspend((): Effect.Effect<A, E | FitError> => {
       if (beingTrained.has(adapted)) {
-        const message = "this model is being trained already; await the other fit first"
+        const message = "this model is already being trained; await the other fit first"
         return Effect.fail(new FitError({ problems: [{ path: "fit", message }] }))
       }
       beingTrained.add(adapted)

@@ -113,7 +113,7 @@ const fitted = (array: HostArray, { path, shape, classes }: Slot): Result.Result
   if (!same) {
     const found = `found shape ${shown(array.shape)}; expected ${shown(shape)}`
     const unbatched = shape.length === array.shape.length + 1
-    return Result.fail(problem(path, unbatched ? `${found}; the first axis is that of the rows` : found))
+    return Result.fail(problem(path, unbatched ? `${found}; the first axis counts rows` : found))
   }
   const wrong =
     classes === undefined ? -1 : wide.values.findIndex((n) => !(Number.isInteger(n) && n >= 0 && n < classes))

@@ -117,9 +117,9 @@ const schemas = {
 
 /** What tfjs names and has not made either. */
 const notMade: Readonly<Record<string, string>> = {
-  sampleWeight: "weights of single rows are not supported (tfjs has none either); classWeight weights classes",
-  stepsPerEpoch: "not supported (tfjs has it not either); fitDataset has batchesPerEpoch",
-  validationSteps: "not supported (tfjs has it not either); validationBatches counts batches of a dataset"
+  sampleWeight: "weights of single rows are not supported, as in tfjs; use classWeight for classes",
+  stepsPerEpoch: "not supported, as in tfjs; fitDataset has batchesPerEpoch",
+  validationSteps: "not supported, as in tfjs; validationBatches counts batches of a dataset"
 }
 
 const structureProblems = (which: keyof typeof schemas, options: unknown): ReadonlyArray<PlanProblem> => {
@@ -168,7 +168,7 @@ const epochProblems = ({ epochs, initialEpoch }: FitOptions): ReadonlyArray<Plan
     ? [
         {
           path: "initialEpoch",
-          message: `found ${initialEpoch} with epochs ${epochs}; epochs is the one after the last: expected it larger`
+          message: `found ${initialEpoch} with epochs ${epochs}; epochs is the epoch after the last; expected a larger value`
         }
       ]
     : []

@@ -238,7 +238,7 @@ const withWeights = (
 /** As tfjs warns. */
 const warnOfDryDataset = (limit: number, taken: number): void =>
   console.warn(
-    `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; dataset.repeat() has no end`
+    `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; use dataset.repeat() for an endless one`
   )
 
 interface Guard {
@@ -309,7 +309,7 @@ const extentOf = (
     return Result.fail([{ path: "epochs", message }])
   }
   if (from >= to) {
-    const message = `found ${from} with ${to} epochs; epochs is the one after the last: expected it larger`
+    const message = `found ${from} with ${to} epochs; epochs is the epoch after the last; expected a larger value`
     return Result.fail([{ path: "initialEpoch", message }])
   }
   const steps = training.steps ?? Number.POSITIVE_INFINITY
@@ -322,7 +322,7 @@ const extentOf = (
       method.allocation === null
         ? `the schedule "${kind}"${warmup > 0 ? " with warmup" : ""}`
         : `the method "${method.tag}"`
-    const message = `missing; ${why} has to know how many steps there will be, and this dataset does not count its batches: expected batchesPerEpoch, or plan.training.steps`
+    const message = `missing; ${why} needs the number of steps, and this dataset does not know its number of batches: expected batchesPerEpoch, or plan.training.steps`
     return Result.fail([{ path: "batchesPerEpoch", message }])
   }
   return Result.succeed({ from, to, steps, total: Number.isFinite(total) ? total : Number.MAX_SAFE_INTEGER })

@@ -35,7 +35,7 @@ export const causalTokenizer = (
 ): Effect.Effect<CausalTokenizer, ModelError> =>
   Effect.suspend(() => {
     if (tokenizer === null) {
-      const problem = "tokenizer.json: no such file; a model without a tokenizer reads no text"
+      const problem = "tokenizer.json: no such file; a model needs its tokenizer to read text"
       return Effect.fail(new ModelError({ folder: where, problems: [problem] }))
     }
     const config = isRecord(tokenizerConfig) ? tokenizerConfig : {}

@@ -87,7 +87,7 @@ const sizesOf = (
     ...(heads % keyValueHeads === 0
       ? []
       : [`config.json: num_attention_heads ${heads} is not a multiple of num_key_value_heads ${keyValueHeads}`]),
-    ...(headDim % 2 === 0 ? [] : [`config.json: head_dim ${headDim} is odd; rotary positions turn pairs`])
+    ...(headDim % 2 === 0 ? [] : [`config.json: head_dim ${headDim} is odd; rotary positions need an even number`])
   ]
   const sizes = {
     hiddenSize,

@@ -197,7 +197,7 @@ const hyperparameters = (config: Gpt2Config): Result.Result<Hyperparameters, Rea
       : [`has the activation "${config.activation}", where llama.cpp's gpt2 has "tanh"`]),
     ...(config.scales.every((scaleOfLayer) => scaleOfLayer === scale)
       ? []
-      : ["scales its scores otherwise than llama.cpp's gpt2"])
+      : ["scales its scores differently from llama.cpp's gpt2"])
   ]
   if (problems.length > 0) return Result.fail(problems)
   const { u32, f32 } = encoded

@@ -135,7 +135,10 @@ const MOST_LISTED = 10
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>
   problems.length <= MOST_LISTED
     ? problems
-    : [...problems.slice(0, MOST_LISTED), `weights: and ${problems.length - MOST_LISTED} more tensors likewise`]
+    : [
+        ...problems.slice(0, MOST_LISTED),
+        `weights: and ${problems.length - MOST_LISTED} more tensors with the same problem`
+      ]
 
 const textConfigOf = (config: unknown): unknown =>
   (config as { readonly text_config?: unknown } | null)?.text_config ?? null

@@ -114,7 +114,7 @@ export const rotaryParameters = (
     const factor = llama3Factor(frequencyFactors, base, rotary)
     if (factor !== undefined) return { ...parameters, rope_type: "llama3", factor, ...llama3 }
     fields.note(
-      "tensor rope_freqs.weight holds factors that are not those of Llama 3.1 (low 1, high 4, original length 8192), and others are not read here"
+      "tensor rope_freqs.weight holds factors that are not those of Llama 3.1 (low 1, high 4, original length 8192), and other factors are not supported"
     )
     return parameters
   }
@@ -150,7 +150,7 @@ const longRope = (fields: Fields, factors: ConfigSource["rotaryFactors"]) => {
 const yarn = (fields: Fields) => {
   for (const key of ["rope.scaling.attn_factor", "rope.scaling.yarn_ext_factor"]) {
     const value = fields.optionalReal(key) ?? 1
-    if (value !== 1) fields.note(`${key} is ${value}; with rotary scaling "yarn" only 1 is read here`)
+    if (value !== 1) fields.note(`${key} is ${value}; with rotary scaling "yarn" only 1 is supported`)
   }
   const all = fields.optionalReal("rope.scaling.yarn_log_multiplier") ?? 0
   return {

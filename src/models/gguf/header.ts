@@ -149,6 +149,7 @@ const checkTensor = (
   }
   const begin = tensorsBegin + offset
   const end = begin + (elements / type.elements) * type.bytes
-  if (end > size) return `ends at byte ${end}, the file has ${size}: it is cut, or was not downloaded whole`
+  if (end > size)
+    return `ends at byte ${end}, the file has ${size}: the file is truncated, or its download is incomplete`
   return { name, shape: [...dimensions].reverse(), type, file, begin, end }
 }

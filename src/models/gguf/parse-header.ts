@@ -106,7 +106,7 @@ const read = (cursor: Cursor): ParsedHeader => {
   const places = new Map<string, readonly [number, number]>()
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string()
-    if (metadata.has(key)) throw new Damage(`metadata ${quoted(key)} is there twice: a damaged file`)
+    if (metadata.has(key)) throw new Damage(`metadata ${quoted(key)} occurs twice: the file is damaged`)
     const begin = cursor.place
     metadata.set(key, cursor.value(cursor.u32(), 0))
     places.set(key, [begin, cursor.place])
@@ -114,7 +114,7 @@ const read = (cursor: Cursor): ParsedHeader => {
   const tensors = new Map<string, AnnouncedTensor>()
   for (let i = 0; i < tensorCount; i++) {
     const name = cursor.string()
-    if (tensors.has(name)) throw new Damage(`tensor ${quoted(name)} is there twice: a damaged file`)
+    if (tensors.has(name)) throw new Damage(`tensor ${quoted(name)} occurs twice: the file is damaged`)
     const count = cursor.u32()
     if (count < 1 || count > MOST_DIMENSIONS) {
       throw new Damage(`tensor ${quoted(name)} has ${count} dimensions; expected 1 to ${MOST_DIMENSIONS}`)
@@ -220,7 +220,8 @@ class Cursor {
     }
     if (count > limit("gguf-list"))
       throw new Damage(`has a list of ${count} values, more than ${overLimit("gguf-list")}`)
-    if (depth > DEEPEST_LIST) throw new Damage(`has lists in lists, more than ${DEEPEST_LIST} deep: a damaged file`)
+    if (depth > DEEPEST_LIST)
+      throw new Damage(`has lists in lists, more than ${DEEPEST_LIST} deep: the file is damaged`)
     const values: Array<MetadataValue> = []
     for (let i = 0; i < count; i++) values.push(type === STRING ? this.string() : this.value(type, depth))
     return values

@@ -67,7 +67,7 @@ const refusalOf = ({ tokens, types, scores }: Vocabulary, metadata: Metadata): s
     const value = metadata.get(`tokenizer.ggml.${key}`)
     const used = Array.isArray(value) ? value.length > 0 : value === true
     if (used)
-      return `tokenizer.ggml.${key} is set, which changes texts in ways not done here; use the model's Hugging Face folder`
+      return `tokenizer.ggml.${key} is set, which changes texts in unsupported ways; use the model's Hugging Face folder`
   }
   if (scores.length !== tokens.length) {
     return `tokenizer.ggml.scores has ${scores.length} entries, the vocabulary ${tokens.length}; SentencePiece needs one for each`

@@ -27,7 +27,7 @@ export const tokenizerOf = (metadata: Metadata): GgufTokenizer => {
   const model = metadata.get("tokenizer.ggml.model")
   if (model === undefined || model === "none" || model === "no_vocab") return none
   if (model !== "gpt2" && model !== "llama") {
-    return refused(`tokenizer.ggml.model is ${quoted(model)}; read are "gpt2" (byte-level BPE) and "llama"`)
+    return refused(`tokenizer.ggml.model is ${quoted(model)}; supported are "gpt2" (byte-level BPE) and "llama"`)
   }
   const vocabulary = vocabularyOf(metadata)
   if (typeof vocabulary === "string") return refused(vocabulary)

@@ -57,7 +57,9 @@ const readModelFiles = (source: string): Effect.Effect<ModelFiles, ModelError, F
       return yield* fail(`found a tf.GraphModel, whose operations cannot be trained; ${expected}`)
     }
     if (!isRecord(modelTopology) || !Array.isArray(weightsManifest)) {
-      return yield* fail("found no modelTopology and weightsManifest; expected what tf.LayersModel's save() writes")
+      return yield* fail(
+        "found no modelTopology and weightsManifest; expected a file written by tf.LayersModel's save()"
+      )
     }
     const manifest = readManifest(weightsManifest)
     if (!("paths" in manifest)) return yield* fail(...manifest)

@@ -168,7 +168,7 @@ const layerCall = (
 
 const wrongGradient = (layer: Layer, where: string): string =>
   `layer ${layer.name}: tfjs's gradient of ${layer.getClassName()} is wrong ${where}; ` +
-  "expected nothing that is trained before this layer"
+  "expected no trained layer before it"
 
 /** y again; a gradient through it throws an Error with the sentence. */
 const withoutGradient = (y: tf.Tensor, sentence: string): tf.Tensor => {

@@ -80,7 +80,7 @@ export const readSpecs = (
     const { name } = isRecord(entry) ? entry : {}
     const where = typeof name === "string" ? quoted(name) : `number ${i}`
     if (problem !== undefined) problems.add(`its weight ${where} ${problem}`)
-    else if (names.has(`${name}`)) problems.add(`its weight ${where} is there twice`)
+    else if (names.has(`${name}`)) problems.add(`its weight ${where} is listed twice`)
     names.add(`${name}`)
     return problem === undefined
   })

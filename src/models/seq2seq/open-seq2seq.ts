@@ -73,8 +73,8 @@ export const seq2seqTokenizer = ({
     const path = yield* Path.Path
     const there = yield* fs.exists(path.join(folder, SENTENCE_PIECE)).pipe(Effect.orElseSucceed(() => false))
     const problem = there
-      ? `tokenizer.json: no such file, and ${SENTENCE_PIECE} is not read; write it once with transformers: AutoTokenizer.from_pretrained("${folder}").save_pretrained("${folder}")`
-      : "tokenizer.json: no such file; a model without a tokenizer reads no text"
+      ? `tokenizer.json: no such file, and ${SENTENCE_PIECE} is not supported; create it with transformers: AutoTokenizer.from_pretrained("${folder}").save_pretrained("${folder}")`
+      : "tokenizer.json: no such file; a model needs its tokenizer to read text"
     return yield* new ModelError({ folder, problems: [problem] })
   })
 

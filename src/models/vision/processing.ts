@@ -37,7 +37,7 @@ export const readProcessing = (
     const { processing } = readResult
     if (processing.size.height !== height || processing.size.width !== width) {
       const made = `${processing.size.height}×${processing.size.width}`
-      return yield* fail([`makes images of ${made}, and the model of config.json looks at ${height}×${width}`])
+      return yield* fail([`makes images of ${made}, but the model of config.json expects ${height}×${width}`])
     }
     const note = `model ${folder}: has no ${FILE}; images are stretched to ${width}×${height} and converted with the defaults of ${processor}`
     return { processing, notes: isThere ? [] : [note] }

@@ -82,7 +82,7 @@ export const describeZeroShot = (
     if (type !== clip.name) {
       const observation = type === undefined ? "is missing" : quoted(type)
       return yield* fail([
-        `config.json: model_type ${observation}; expected "${clip.name}", whose text tower makes weights of labels`
+        `config.json: model_type ${observation}; expected "${clip.name}", whose text tower computes the weights of labels`
       ])
     }
     const [images, texts] = [clip.open(json), readClipText(json)]
@@ -177,7 +177,7 @@ const promptsOf = (
         const text = template.replaceAll("{}", () => label)
         const { ids } = tokenizer.encode(text, positions + 1)
         if (ids.length === nothing.length) {
-          problems.push(`the label ${quoted(label)} in the template ${quoted(template)} makes a prompt without a word`)
+          problems.push(`the label ${quoted(label)} in the template ${quoted(template)} gives a prompt without words`)
         }
         if (ids.length <= positions) return ids
         cut.push(text)
@@ -188,7 +188,7 @@ const promptsOf = (
       if (other === undefined) makers.set(key, label)
       else {
         problems.push(
-          `the labels ${quoted(other)} and ${quoted(label)} make the same prompts (capitals do not count, and a prompt has at most ${positions} tokens), so the model cannot distinguish them: rename one of them`
+          `the labels ${quoted(other)} and ${quoted(label)} give the same prompts (case is ignored, and a prompt has at most ${positions} tokens), so the model cannot distinguish them: rename one of them`
         )
       }
       return prompts

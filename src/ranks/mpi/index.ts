@@ -99,8 +99,8 @@ const notBegun = ({ rank, size, by }: Launch) =>
     rank,
     size: size ?? null,
     by,
-    reason: `another process of the run has not begun after ${overLimit("rank-seconds")}`,
-    remedy: "look what it waits for (a machine, a disk, memory) and start the run again"
+    reason: `another process of the run has not started after ${overLimit("rank-seconds")}`,
+    remedy: "find out what it waits for (a machine, a disk, memory), and start the run again"
   })
 
 /** Milliseconds for which an end waits for the launcher to read what was said. */

@@ -217,7 +217,7 @@ export const mismatch = (launch: Launch, library: MpiLibrary, size: number): Una
   const other = launch.abi !== undefined && launch.abi !== library.abi
   const srun = launch.by.includes("srun")
   return {
-    reason: `${launch.by} says that there are ${launch.size} processes, and its library ${library.version} (${library.file}) knows of ${size}`,
+    reason: `${launch.by} says that there are ${launch.size} processes, but its library ${library.version} (${library.file}) knows of ${size}`,
     remedy: srun
       ? `start it with srun --mpi=${library.abi === "openmpi" ? "pmix" : "pmi2"}, or with the mpirun of ${layouts[library.abi].label}`
       : other

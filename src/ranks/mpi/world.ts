@@ -97,7 +97,7 @@ export const openWorld = (library: MpiLibrary): World => {
     new RankError({
       rank: null,
       size,
-      reason: `${what} failed: ${errorText(code)}; another process of this run may be gone`
+      reason: `${what} failed: ${errorText(code)}; another process of this run may have ended`
     })
 
   /** What another rank has reported of its failure, if one has. */

@@ -24,12 +24,12 @@ describe("limits", () => {
   })
 
   test.each([
-    ["json-deep=3", "there is no limit json-deep; there are "],
+    ["json-deep=3", "unknown limit json-deep; expected one of "],
     ["json-depth=0", "the limit json-depth is 0; expected a number of levels above 0"],
     ["json-depth", "the limit json-depth is NaN"],
     ["json-depth=many", "the limit json-depth is NaN"],
     ["json-depth=-1", "the limit json-depth is -1"],
-    ["constructor=1", "there is no limit constructor"]
+    ["constructor=1", "unknown limit constructor"]
   ])("%p is refused", (text, says) => {
     expect(() => setLimitsFromText(text)).toThrow(says)
   })

@@ -62,12 +62,8 @@ describe("a text", () => {
 
 test.each([
   ["no template", null, "the model has no chat template"],
-  ["one that writes no tools", template("", hermesCall), "the model's chat template writes no tools"],
-  [
-    "one that writes no calls",
-    template("{{ t.function.name }}", ""),
-    "writes calls in a form that cannot be read here"
-  ],
+  ["one that writes no tools", template("", hermesCall), "the model's chat template omits tools"],
+  ["one that writes no calls", template("{{ t.function.name }}", ""), "writes them in an unsupported form"],
   ["one that is not valid", "{% for %}", "the chat template is not valid Jinja"]
 ])("%s: a reason", (_, chatTemplate, reason) => {
   expect(toolUse({ ...smollm2, chatTemplate }, tools)).toEqual({ broken: expect.stringContaining(reason) })

@@ -42,7 +42,7 @@ describe("problems", () => {
     [
       "a word border",
       { type: "string", pattern: "\\ba" },
-      '#: pattern "\\\\ba" has a word border, which is not supported'
+      '#: pattern "\\\\ba" has a word boundary, which is not supported'
     ],
     [
       "a reference within a pattern",
@@ -57,7 +57,7 @@ describe("problems", () => {
     [
       "alternatives that overlap",
       { oneOf: [{ type: "integer" }, { type: "number", minimum: 3 }] },
-      "#/oneOf: oneOf is supported for alternatives that differ in their types or in a required constant; 0 and 1 may both be right"
+      "#/oneOf: oneOf is supported for alternatives that differ in their types or in a required constant; 0 and 1 may both match"
     ],
     [
       "a cycle",

@@ -79,7 +79,7 @@ test.skipIf(!webgpu.exists || webgpu.hardware || node === undefined)(
     const { code, stderr } = await (await inNode(asking, { withLibrary: false }))("")
     expect(code).toBe(0)
     expect(stderr.trim()).toMatch(
-      /^open: wasm, the only GPU adapter, .* is emulated on the CPU, which has better uses, /
+      /^open: wasm, the only GPU adapter, .* is emulated on the CPU, which is faster without it, /
     )
   },
   TIMEOUT

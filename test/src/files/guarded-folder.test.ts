@@ -113,7 +113,7 @@ describe("nothing is changed", () => {
       })
     )
     expect(changed).toEqual([
-      `${at("run")} is not the folder any more that was opened, and nothing is written into another one`,
+      `${at("run")} is no longer the folder that was opened; nothing is written into another one`,
       "removed"
     ])
     expect(readdirSync(at("run"))).toEqual([])
@@ -146,7 +146,7 @@ describe("what was made in another folder that came between the look and the ope
           return platformReason(yield* Effect.flip(make(files, at("run", "new"))))
         }).pipe(Effect.scoped, Effect.provide(platform))
       )
-      expect(reason).toContain("is not the folder any more that was opened")
+      expect(reason).toContain("is no longer the folder that was opened")
       expect(readdirSync(at("run"))).toEqual([])
     })
 })
@@ -167,7 +167,7 @@ test("an operation that fails because the folder became another says that, and n
       return platformReason(yield* Effect.flip(Effect.scoped(files.open(at("run", "inner", "new"), { flag: "wx" }))))
     }).pipe(Effect.scoped, Effect.provide(platform))
   )
-  expect(reason).toContain("is not the folder any more that was opened")
+  expect(reason).toContain("is no longer the folder that was opened")
   expect(readdirSync(at("run"))).toEqual([])
 })
 

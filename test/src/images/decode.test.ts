@@ -8,8 +8,8 @@ import { chunk, file, joined, json, sha256 } from "./golden.ts"
 const pillow: Record<string, { width: number; height: number; sha256: string }> = json("decoded")
 const refused: Record<string, string> = {
   "photo-cmyk.jpg": "is a JPEG image in CMYK, colours for printing; expected RGB or grey",
-  "animated.webp": "is an animated WebP image; expected one that does not move",
-  "grey-16.png": "is a grey PNG image of 16 bits, of which Pillow makes white where it is not black; expected 8 bits"
+  "animated.webp": "is an animated WebP image; expected a still image",
+  "grey-16.png": "is a grey PNG image of 16 bits, which Pillow turns white wherever it is not black; expected 8 bits"
 }
 const decode = (bytes: Uint8Array, where = "photo") => Effect.runPromise(decodedImage(bytes, where))
 const failure = (bytes: Uint8Array, where = "photo") => Effect.runPromise(Effect.flip(decodedImage(bytes, where)))
@@ -102,7 +102,7 @@ describe("bombs are refused by their headers", () => {
 test.each(["IDAT", "PLTE"])("a PNG image whose %s does not have its sum is damaged", async (type) => {
   const bytes = file("palette.png").slice()
   bytes[Buffer.from(bytes).indexOf(type) + 5]! ^= 1
-  expect((await failure(bytes)).reason).toBe(`is damaged: its PNG chunk "${type}" has another sum than its data`)
+  expect((await failure(bytes)).reason).toBe(`is damaged: its PNG chunk "${type}" does not match its checksum`)
 })
 
 test("a PNG image whose data are no packed data is damaged", async () => {

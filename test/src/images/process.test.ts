@@ -103,8 +103,8 @@ describe("preprocessor_config.json", () => {
       "image_mean: found [1,2]; expected three numbers",
       "image_std: found 0; expected three numbers above 0",
       'do_rescale: found "yes"; expected true or false',
-      "do_pad: found true, which is not known here and may change images; expected none",
-      "crop_pct: found 0.9, which is not known here and may change images; expected none"
+      "do_pad: found true, which is unknown and may change images; remove it",
+      "crop_pct: found 0.9, which is unknown and may change images; remove it"
     ])
     expect(problems([])).toEqual(["found []; expected an object"])
     expect(problems({ size: { shortest_edge: 30 } })[0]).toStartWith(

@@ -150,7 +150,7 @@ test("a run still fails without weights, and says what judges such a folder", as
     resolvePlan(kind, plan, "plan")
   )
   expect(await failed(resolving)).toContain(
-    "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only judges a plan without weights"
+    "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only checks a plan without weights"
   )
 })
 
@@ -166,7 +166,7 @@ test("classes that neither the plan nor config.json names, and targets that are 
   const of = (...plan: Parameters<typeof planOf>) =>
     failed(Effect.flatMap(planOf(...plan), ({ kind, plan }) => judgePlan(kind, plan, "plan")))
   expect(await of("roberta-large", methods["lora"]!, unnamed)).toBe(
-    `model ${join(folder, "roberta-large")}: config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels`
+    `model ${join(folder, "roberta-large")}: config.json: has no id2label, and no labels are given; name the classes (data.labels in a plan)`
   )
   expect(await of("llama-2-7b", { ...methods["lora"]!, targets: ["q_prj"] })).toContain("q_prj")
 })

@@ -181,14 +181,14 @@ describe("what is wrong is told, all of it at once", () => {
       ].join("\n")
     )
     expect(await told(adapt(model, { from: "somewhere" } as never))).toContain(
-      'from: found "somewhere"; a saved adapter is put over a model by loadAdapter, without options'
+      'from: found "somewhere"; use loadAdapter to load a saved adapter, without options'
     )
     expect(await told(adapt(model, { method: "lorra" } as never))).toContain('did you mean "lora"?')
     expect(await told(adapt(model, { targets: ["twoo"] }))).toContain(
       'stack: targets.0: found "twoo", which matches no linear layer of the model; nearest: two'
     )
     expect(await told(adapt(model, { rank: 4 }))).toContain(
-      "rank 4 is larger than two allows: W is [3, 7], so at most 3; exclude the layer, train it as head, or give it"
+      "rank 4 is larger than two allows: W is [3, 7], so at most 3; exclude the layer, train it as head, or set its rank"
     )
   })
 
@@ -206,12 +206,12 @@ describe("what is wrong is told, all of it at once", () => {
     expect(() => adapted.use("custmer")).toThrow(
       'stack: found no adapter "custmer"; expected "customer"; did you mean "customer"?'
     )
-    expect(await told(adapted.add("customer", { rank: 1 }))).toContain('there is an adapter "customer" already')
+    expect(await told(adapted.add("customer", { rank: 1 }))).toContain('an adapter "customer" already exists')
     expect(await told(adapted.add("more", { head: ["two"] }))).toContain(
-      "head: found [two]; adapters over one base share"
+      "head: found [two]; adapters of one base model share"
     )
     adapted.off()
-    expect(() => adapted.adapted).toThrow("no adapter is on")
+    expect(() => adapted.adapted).toThrow("no adapter is active")
     await adapted.dispose()
     expect(() => adapted.use(null)).toThrow("its adapters are disposed")
     await adapted.dispose() // once more is no error

@@ -178,19 +178,17 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
   const file = async () => (await good())[MODEL]!
 
   test("places", async () => {
-    expect(await refused(loadAdapter(model(), at("nowhere")))).toContain("there is no such folder or file")
+    expect(await refused(loadAdapter(model(), at("nowhere")))).toContain("no such folder or file")
     mkdirSync(at("empty"))
     expect(await refused(loadAdapter(model(), at("empty")))).toContain(`the folder has no ${MODEL}`)
-    expect(await refused(loadAdapter(model(), "indexeddb://x"))).toContain(
-      "tfjs has no handler here that would load it"
-    )
+    expect(await refused(loadAdapter(model(), "indexeddb://x"))).toContain("tfjs has no handler that can load it here")
     expect(await refused(loadAdapter(model(), { "other.bin": new Uint8Array(8) }))).toContain(`expected ${MODEL}`)
     using server = Bun.serve({ port: 0, fetch: () => new Response("", { status: 404 }) })
     expect(await refused(loadAdapter(model(), `${server.url}x/`))).toContain("the server responded with 404")
     const adapted = await trained({ rank: 2 })
     writeFileSync(at("a file"), "")
     expect(await refused(adapted.save(at("a file", "below")))).toContain("ENOTDIR")
-    expect(await refused(adapted.save("s3://x"))).toContain("tfjs has no handler here that would save it")
+    expect(await refused(adapted.save("s3://x"))).toContain("tfjs has no handler that can save it")
     expect(await refused(adapted.save({ load: async () => ({}) }))).toContain("expected a handler with save()")
     const failing = tf.io.withSaveHandler(() => Promise.reject(new Error("the quota is used up")))
     expect(await refused(adapted.save(failing))).toContain("the quota is used up")
@@ -200,7 +198,7 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     const bytes = await file()
     expect(await refused(loadAdapter(model(), await written("cut", bytes.subarray(0, -4))))).toContain("truncated")
     expect(await refused(loadAdapter(model(), await written("text", "hello, this is no adapter")))).toContain(
-      "not a safetensors file"
+      "may not be a safetensors file"
     )
     const record = reworded(bytes, (json) => json.replace('\\"rank\\":2', '\\"rank\\":0'))
     expect(await refused(loadAdapter(model(), { [MODEL]: record }))).toContain(
@@ -209,16 +207,14 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     const later = reworded(bytes, (json) => json.replace('\\"format\\":1', '\\"format\\":7'))
     expect(await refused(loadAdapter(model(), { [MODEL]: later }))).toContain("saved in form 7 by a later version")
     const foreign = reworded(bytes, (json) => json.replace("tfjs-lora-pro", "somebody-elses"))
-    expect(await refused(loadAdapter(model(), { [MODEL]: foreign }))).toContain(
-      "expected an adapter that save() has written"
-    )
+    expect(await refused(loadAdapter(model(), { [MODEL]: foreign }))).toContain("expected an adapter written by save()")
     const infinite = bytes.slice()
     new DataView(infinite.buffer).setFloat32(bytes.length - 4, Number.NaN, true)
     expect(await refused(loadAdapter(model(), { [MODEL]: infinite }))).toContain("holds NaN at")
     const renamed = reworded(bytes, (json) => json.replace("first.lora_A", "first.lora_C"))
     const message = await refused(loadAdapter(model(), { [MODEL]: renamed }))
     expect(message).toContain("first.lora_A.weight is missing; expected one of shape [2,3,3,2]")
-    expect(message).toContain("first.lora_C.weight belongs to nothing in the model")
+    expect(message).toContain("first.lora_C.weight does not belong to this model")
     const reshaped = reworded(bytes, (json) => json.replace("[6,2,1,1]", "[2,6,1,1]"))
     expect(await refused(loadAdapter(model(), { [MODEL]: reshaped }))).toContain(
       "has shape [2,6,1,1], expected [6,2,1,1]"
@@ -227,9 +223,9 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
 
   test("adapters of other models", async () => {
     const files = await good()
-    expect(await refused(loadAdapter(siamese(), files))).toContain("was made over other weights")
+    expect(await refused(loadAdapter(siamese(), files))).toContain("was trained over other weights")
     expect(await refused(loadAdapter(convnet(2), files))).toMatch(
-      /was made over other weights: found [0-9a-f]{16} \(convnet\)/
+      /was trained over other weights: found [0-9a-f]{16} \(convnet\)/
     )
     expect(await refused(loadAdapter(siamese(), files, { anyBase: true }))).toContain(
       "is not an adapter of siamese: rank"
@@ -254,7 +250,7 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
     const short = (store.kept.weightData as ArrayBuffer).slice(0, -4)
     expect(await refused(given({ weightData: short }))).toContain("truncated")
     expect(await refused(given({ weightSpecs: store.kept.weightSpecs!.slice(1) }))).toContain(
-      "bytes of weights belong to no tensor"
+      "bytes of weights do not belong to a tensor"
     )
     const int = store.kept.weightSpecs!.map((spec) => ({ ...spec, dtype: "int32" as const }))
     expect(await refused(given({ weightSpecs: int }))).toContain("is int32, expected float32")
@@ -268,7 +264,7 @@ describe("what cannot be loaded is told, and nothing of it stays", () => {
       [specs({ shape: [-2, -27] }), "has the shape [-2,-27]; expected a list of whole numbers"],
       [specs({ shape: [2 ** 30, 2 ** 20] }), "truncated"],
       [specs({ name: "__proto__" }), 'has the name "__proto__"; expected a name'],
-      [specs({ name: others[0]!.name }), "is there twice"],
+      [specs({ name: others[0]!.name }), "is listed twice"],
       [specs({ quantization: { dtype: "uint8", scale: 1, min: 0 } }), "is quantized, expected plain float32"],
       [{ weightSpecs: 7 as never }, "has no list of weightSpecs"],
       [{ weightData: [1, 2] as never }, "has no list of weightSpecs with the bytes of their weightData"]

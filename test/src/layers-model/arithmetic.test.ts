@@ -176,9 +176,9 @@ test("what has no sum is refused, and nothing is added", async () => {
       () => "nothing",
       (error: Error) => error.message
     )
-  expect(await refused({ a: 1, b: 1 })).toContain('"b" is of method "dora", whose weights are no linear function')
+  expect(await refused({ a: 1, b: 1 })).toContain('"b" is of method "dora", whose weights are not a linear function')
   expect(await refused({ a: 1, c: 1 })).toContain(
-    'found "a" (lora), "c" (full); expected adapters that all have factors'
+    'found "a" (lora), "c" (full); expected either only adapters with factors'
   )
   expect(await refused({})).toContain("weights: found none")
   expect(await refused({ a: Number.NaN })).toContain("weights.a: found NaN; expected a finite number")

@@ -267,10 +267,10 @@ describe("what is told", () => {
   test("too few", async () => {
     const data = { examples: [x, oneHot], batchSize: 8 }
     expect(await told(lossy(twoLayers()), gradient, data)).toContain(
-      "init.batches: the init needs 8 batches, found 3 in the examples; set it to 3, give more rows, or take a smaller batchSize"
+      "init.batches: the init needs 8 batches, found 3 in the examples; set it to 3, pass more rows, or use a smaller batchSize"
     )
     expect(await told(lossy(twoLayers()), gradient, { examples: datasetOf(x, oneHot, 10) })).toContain(
-      "found 2 in the examples; set it to 2, or give a dataset with more"
+      "found 2 in the examples; set it to 2, or pass a larger dataset"
     )
   })
 

@@ -147,7 +147,7 @@ describeOn("wasm", () => {
       expect(events.filter(({ name }) => name === "onEpochEnd").length).toBe(2)
       expect(events.at(-1)!.name).toBe("onTrainEnd")
       expect(warned.mock.calls.map(([text]) => String(text))).toEqual([
-        "the dataset ended after 1 of 2 batches (batchesPerEpoch), and training with it; dataset.repeat() has no end"
+        "the dataset ended after 1 of 2 batches (batchesPerEpoch), and training with it; use dataset.repeat() for an endless one"
       ])
       warned.mockRestore()
       model.dispose()
@@ -298,7 +298,7 @@ describeOn("wasm", () => {
     await adaptedBy(model, async (adapted) => {
       const first = fit(adapted, x, oneHot, { epochs: 2 })
       await expect(fit(adapted, x, oneHot)).rejects.toThrow(
-        "fit: this model is being trained already; await the other fit first"
+        "fit: this model is already being trained; await the other fit first"
       )
       expect((await first).epoch).toEqual([0, 1])
     })

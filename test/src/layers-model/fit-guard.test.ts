@@ -71,6 +71,6 @@ describeOn("wasm", () => {
       expect(warnings).toHaveLength(1)
     })
     expect(warned()).toHaveLength(1)
-    expect(warned()[0]).toMatch(/rate too large: try plan\.optimizer\.learningRate \d+ times smaller/)
+    expect(warned()[0]).toMatch(/rate is too high: try plan\.optimizer\.learningRate \d+ times smaller/)
   })
 })

@@ -201,7 +201,7 @@ test("a model without losses is told so, as is a loss that is none", () => {
     return Result.isFailure(compiled) ? compiled.failure.map(({ path, message }) => `${path}: ${message}`) : []
   }
   expect(problems({})).toEqual([
-    'loss: the model is not compiled; expected model.compile({ optimizer, loss, metrics }) before, or loss here, e.g. "categoricalCrossentropy"'
+    'loss: the model is not compiled; call model.compile({ optimizer, loss, metrics }) first, or pass loss here, e.g. "categoricalCrossentropy"'
   ])
   expect(problems({ loss: "crossEntropi" })).toEqual(["loss, metrics: Unknown loss crossEntropi"])
   const warned = spyOn(console, "warn").mockImplementation(() => {}) // tfjs does, and goes on without

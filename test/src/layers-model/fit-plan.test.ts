@@ -268,7 +268,7 @@ describeOn("wasm", () => {
         })
       ).toEqual([
         expect.stringMatching(/^epocs: unknown key; did you mean "epochs"\? \(allowed: plan, loss, metrics, epochs, /),
-        "sampleWeight: weights of single rows are not supported (tfjs has none either); classWeight weights classes",
+        "sampleWeight: weights of single rows are not supported, as in tfjs; use classWeight for classes",
         expect.stringMatching(/^verbose: found 3; expected /),
         "batchSize: found 0; expected an integer of at least 1",
         "plan.seed: found -1; expected an integer of at least 0",
@@ -295,17 +295,17 @@ describeOn("wasm", () => {
 
     test("how long it goes on", async () => {
       expect(await wrongly({ epochs: 2, initialEpoch: 2 })).toEqual([
-        "initialEpoch: found 2 with epochs 2; epochs is the one after the last: expected it larger"
+        "initialEpoch: found 2 with epochs 2; epochs is the epoch after the last; expected a larger value"
       ])
       expect(await wrongly({}, "fitDataset")).toEqual([
         "epochs: missing; expected an integer of at least 1, here or as plan.training.epochs, or plan.training.steps"
       ])
       expect(await wrongly({ validationSplit: 0.99 })).toEqual([
-        "validationSplit: found 0.99 of 24 rows; it leaves none to train on"
+        "validationSplit: found 0.99 of 24 rows; no rows are left to train on"
       ])
       const optimizer = { ...adamw, schedule: { kind: "cosine" } }
       expect(await wrongly({ epochs: 2, plan: { optimizer } }, "fitDataset")).toEqual([
-        'batchesPerEpoch: missing; the schedule "cosine" has to know how many steps there will be, and this dataset does not count its batches: expected batchesPerEpoch, or plan.training.steps'
+        'batchesPerEpoch: missing; the schedule "cosine" needs the number of steps, and this dataset does not know its number of batches: expected batchesPerEpoch, or plan.training.steps'
       ])
     })
   })

@@ -140,7 +140,7 @@ describe("what is kept of the original", () => {
         layers: [tf.layers.dense({ units: 4, inputShape: [6] }), new Doubling({}), tf.layers.dense({ units: 3 })]
       })
     const adapted = await adapt(build(), { rank: 2 })
-    await expect(adapted.model()).rejects.toThrow("classes of your own need tf.serialization.registerClass")
+    await expect(adapted.model()).rejects.toThrow("custom classes need tf.serialization.registerClass")
     tf.serialization.registerClass(Doubling as never)
     moved(adapted)
     const [merged, input] = [await adapted.model(), x()]

@@ -139,14 +139,14 @@ suite("heads", () => {
       "weights: the checkpoint's classifier has 3 classes (LABEL_0, LABEL_1, LABEL_2), 2 labels are given (a, b)"
     ])
     expect(await problems(golden("bert"), { ...saved, labels: ["LABEL_1", "LABEL_0", "LABEL_2"] })).toEqual([
-      "labels: LABEL_1, LABEL_0, LABEL_2 are in another order than the checkpoint's classifier has them; give data.labels as LABEL_0, LABEL_1, LABEL_2"
+      "labels: LABEL_1, LABEL_0, LABEL_2 are not in the order of the checkpoint's classifier; set data.labels to LABEL_0, LABEL_1, LABEL_2"
     ])
     expect((await run(describe(golden("bert"), { ...saved, labels: ["x", "y", "z"] }))).labels).toEqual(["x", "y", "z"])
     expect(await problems(golden("bert"), { ...saved, pooling: "mean" })).toEqual([
       'a head over mean pooling is never in a checkpoint; use pooling "pooler" or head "new"'
     ])
     expect(await problems(golden("minilm"), { pooling: "mean", head: "new" })).toEqual([
-      "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
+      "config.json: has no id2label, and no labels are given; name the classes (data.labels in a plan)"
     ])
   })
 
@@ -184,7 +184,7 @@ suite("a wrong folder", () => {
     const folder = mkdtempSync(join(root, "config-only"))
     cpSync(join(golden("bert"), "config.json"), join(folder, "config.json"))
     expect(await problems(folder)).toEqual([
-      "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only judges a plan without weights"
+      "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only checks a plan without weights"
     ])
   })
 

@@ -64,7 +64,7 @@ test("knows its size and its padding", async () => {
 test("refuses a model with fewer rows than it has ids", async () => {
   const error = await failure(loadTokenizer(folder, { vocabularySize: 30_000 }))
   expect(error.problems).toEqual([
-    "tokenizer.json: has ids up to 30521, the model's embedding only 30000 rows; it belongs to another model"
+    "tokenizer.json: has ids up to 30521, but the model's embedding has only 30000 rows; it belongs to another model"
   ])
 })
 

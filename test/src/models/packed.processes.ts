@@ -163,7 +163,7 @@ describe("a weight that cannot be packed", () => {
         const error = await refusal(value, weights)
         expect(error).toBeInstanceOf(ModelError)
         expect((error as ModelError).problems).toEqual([
-          `weights: ${name} has ${value} at [3, 4], with which no model computes anything: the checkpoint is damaged, get it again`
+          `weights: ${name} has ${value} at [3, 4], which no model can use: the checkpoint is damaged; download it again`
         ])
       }
     }

@@ -397,7 +397,7 @@ test("transforms that cannot be loaded are told in a sentence, and loaded when t
   const error = await Effect.runPromise(Effect.flip(fromConfig(config, STEPS)))
   expect(error._tag).toBe("OptimizerObstacle")
   expect(error.message).toBe(
-    "the optimizer cannot take a step here: its code could not be loaded: Failed to fetch lion.js; is the page online, and are all files of its bundle served?"
+    "the optimizer cannot take a step here: its code could not be loaded: Failed to fetch lion.js; check that the page is online and all files of its bundle are served"
   )
   offline.mockRestore()
   expect((await made(config)).init(tree(1, 1))).toBeDefined()

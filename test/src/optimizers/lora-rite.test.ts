@@ -140,7 +140,7 @@ describe("eigenvectors", () =>
       expect(spectraObstacle(pairOfRank(256))).toBeUndefined()
       const { obstacle } = chain(loraRite(), scaleByLearningRate(1))
       expect(obstacle?.({ pairs: pairOfRank(257), dense: [] })).toBe(
-        "found rank 257 at encoder.query, and it needs eigenvectors of a matrix [rank, rank] for each layer and step, which a GPU makes up to rank 256; expected a rank of at most 256, or --device native or wasm"
+        "found rank 257 at encoder.query, and it needs eigenvectors of a matrix [rank, rank] for each layer and step, which a GPU computes up to rank 256; expected a rank of at most 256, or --device native or wasm"
       )
     })
   }))

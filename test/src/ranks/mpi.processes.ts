@@ -109,7 +109,7 @@ for (const mpirun of mpiruns) {
           })
           expect(code).not.toBe(0)
           expect(stderr).toContain(
-            `\nERROR\n  rank ${1 - late} of 2, started by ${mpirun.name === "MPICH" ? "the mpirun of MPICH, Intel MPI or MVAPICH" : "Open MPI's mpirun"}: another process of the run has not begun after 2 seconds (limit rank-seconds; TFJS_LORA_PRO_LIMITS=rank-seconds=N raises it); look what it waits for`
+            `\nERROR\n  rank ${1 - late} of 2, started by ${mpirun.name === "MPICH" ? "the mpirun of MPICH, Intel MPI or MVAPICH" : "Open MPI's mpirun"}: another process of the run has not started after 2 seconds (limit rank-seconds; TFJS_LORA_PRO_LIMITS=rank-seconds=N raises it); look what it waits for`
           )
           // without the limit: 300 seconds
           expect(performance.now() - began).toBeLessThan(60_000)
@@ -211,7 +211,7 @@ describe("what cannot be", () => {
       })
       expect(ownLines(stderr)).toEqual([
         expect.stringMatching(
-          /^rank 0 of 2, started by Open MPI's mpirun: Open MPI's mpirun says that there are 2 processes, and its library MPICH \d\S+ \(libmpich.so.12\) knows of 1; start it with the mpirun of MPICH, or name the other library in TFJS_LORA_PRO_MPI$/
+          /^rank 0 of 2, started by Open MPI's mpirun: Open MPI's mpirun says that there are 2 processes, but its library MPICH \d\S+ \(libmpich.so.12\) knows of 1; start it with the mpirun of MPICH, or name the other library in TFJS_LORA_PRO_MPI$/
         )
       ])
       expect(code).toBe(1)

@@ -63,5 +63,5 @@ test("a rank that does not come to the first meeting is not waited for beyond a 
   const program = (rank: number) => (rank === 1 ? Effect.sleep(60) : begunTogether(20))
   const exits = await Effect.runPromise(late.exits(program))
   expect(exits.map((exit) => exit._tag)).toEqual(["Failure", "Success", "Failure"])
-  expect(JSON.stringify(exits[0])).toContain("another process of the run has not begun after 1 seconds")
+  expect(JSON.stringify(exits[0])).toContain("another process of the run has not started after 1 seconds")
 })

@@ -136,7 +136,7 @@ describe("refuses", () => {
 
   test("what is not a safetensors file at all", async () => {
     const [problem] = await refused(fileOf("PK\x03\x04 a zip file, or anything else"))
-    expect(problem).toMatch(/^a header of \d+ bytes is announced; .* at most 33,554,432 bytes/)
+    expect(problem).toMatch(/^a header of \d+ bytes is announced, .* at most 33,554,432 bytes/)
     expect(await refused(fileWith("{ not json", 0))).toEqual([expect.stringContaining("not JSON")])
     expect(await refused(fileWith("[1]", 0))).toEqual(["the header is not a JSON object"])
   })
@@ -161,10 +161,10 @@ describe("refuses", () => {
       "tensor b overlaps tensor a by 4 bytes"
     ])
     expect(await refused(fileWith({ a: f32([1], 0, 4), b: f32([1], 8, 12) }, 12))).toEqual([
-      "4 bytes between tensor a and tensor b belong to nothing"
+      "4 bytes between tensor a and tensor b do not belong to a tensor"
     ])
     expect(await refused(fileWith({ a: f32([1], 0, 4) }, 7))).toEqual([
-      "3 bytes after the last tensor belong to nothing"
+      "3 bytes after the last tensor do not belong to a tensor"
     ])
   })
 })
@@ -243,7 +243,7 @@ describe("shards", () => {
     const shardFolder = await run(folderWith(index, { "m-1.safetensors": { a: one } }))
     expect(await problemsOf(readFolderHeaders(shardFolder))).toEqual([
       "shard m-2.safetensors: no such file",
-      "tensor b should be in m-1.safetensors, and is not"
+      "tensor b should be in m-1.safetensors, but is not"
     ])
   })
 
@@ -253,7 +253,7 @@ describe("shards", () => {
     const problems = await problemsOf(readFolderHeaders(await run(folderWith(index, {}))))
     expect(problems.length).toBe(outside.length)
     expect(problems[0]).toBe(
-      'tensor t0 is said to be in "../secret.safetensors"; expected a .safetensors file of the same folder'
+      'tensor t0 is listed in "../secret.safetensors"; expected a .safetensors file of the same folder'
     )
   })
 

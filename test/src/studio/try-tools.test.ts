@@ -103,9 +103,7 @@ describe("the engine", () => {
         expect(yield* refusal(asked, { tools: "[{" })).toBe('"tools" is not JSON: [{')
         expect(yield* refusal(asked, { tools: "{}" })).toContain('"tools" is an object, expected a list of tools')
         expect(yield* refusal(asked, { tools: "[{}]" })).toContain('"tools"[0].function has no name')
-        expect(yield* refusal(asked, { id: w.path("runs/chat") })).toContain(
-          "the model's chat template writes no tools"
-        )
+        expect(yield* refusal(asked, { id: w.path("runs/chat") })).toContain("the model's chat template omits tools")
         expect(yield* refusal(asked, { id: w.path("runs/completion") })).toBe(
           "this run does not hold conversations, so it cannot call tools"
         )

@@ -54,7 +54,7 @@ export const gatedHyperparameters = (
   const unseen =
     writing.windows === null && window !== null && window < config.maxLength
       ? [
-          `llama.cpp's ${writing.architecture.name} has no windows: in texts of more than ${window} tokens it sees more than this model does.`
+          `llama.cpp's ${writing.architecture.name} has no windows: in texts of more than ${window} tokens it attends to more tokens than this model does.`
         ]
       : []
   return Result.succeed({ values, tensors: rotary.tensors, notes: unseen })
@@ -109,14 +109,14 @@ const rotaryOf = (rope: Rope, { headDim }: GatedConfig): RotaryMetadata => {
       const { lowFrequencyFactor: low, highFrequencyFactor: high, original, factor } = scaling
       const usual = low === llama3.low_freq_factor && high === llama3.high_freq_factor
       if (!usual || original !== llama3.original_max_position_embeddings)
-        return refused(`has rotary scaling "llama3" with other numbers than Llama 3.1's, which a file does not say`)
+        return refused(`has rotary scaling "llama3" with other factors than Llama 3.1's, which GGUF files cannot store`)
       return metadataOf({}, { [FREQUENCIES]: Float32Array.from(llama3Factors(factor, theta, headDim)) })
     }
     case "yarn": {
       const { factor, original, fast, slow, truncate, attention } = scaling
       const usual = Math.abs(attention - (0.1 * Math.log(factor) + 1)) < 1e-6
       if (fast !== 32 || slow !== 1 || !truncate || !usual)
-        return refused(`has rotary scaling "yarn" with other numbers than the usual ones, which llama.cpp takes`)
+        return refused(`has rotary scaling "yarn" with unusual factors, but llama.cpp always uses the usual ones`)
       return metadataOf({
         "rope.scaling.type": string("yarn"),
         "rope.scaling.factor": f32(factor),

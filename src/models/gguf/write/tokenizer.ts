@@ -50,7 +50,7 @@ export const tokenizerMetadata = (source: Source): Effect.Effect<ReadonlyMap<str
     for (const candidate of candidates(source, vocabulary)) {
       const metadata = new Map([...candidate, ["general.architecture", source.architecture]])
       const { tokenizer, tokenizerConfig, problems } = tokenizerOf(metadata)
-      if (problems.length > 0) return `has a tokenizer that no GGUF file says: ${problems[0]}`
+      if (problems.length > 0) return `has a tokenizer that GGUF files cannot represent: ${problems[0]}`
       const again = yield* Effect.option(
         causalTokenizer({ where: "tokenizer", tokenizer, tokenizerConfig }, { vocabularySize: source.rows })
       )
@@ -58,7 +58,7 @@ export const tokenizerMetadata = (source: Source): Effect.Effect<ReadonlyMap<str
       const same = texts.every((text, i) => again.value.encode(text, { special: true }).join() === expected[i])
       if (same) return new Map(candidate.map(([key, value]) => [key, encodedValue(key, value)]))
     }
-    return "has a tokenizer that llama.cpp has no name for: under each that it knows some texts become other tokens"
+    return "has a tokenizer that llama.cpp does not know: with each one that it knows, some texts become other tokens"
   })
 
 type Entry = readonly [key: string, value: MetadataValue]
@@ -90,7 +90,7 @@ const vocabularyIn = ({ tokenizer, rows }: Source): Vocabulary | string => {
   const model = isRecord(tokenizer) ? tokenizer["model"] : undefined
   const type = isRecord(model) ? model["type"] : undefined
   if (!isRecord(tokenizer) || !isRecord(model) || !isRecord(model["vocab"]) || (type !== undefined && type !== "BPE")) {
-    return `has a tokenizer of type ${JSON.stringify(type)}, and llama.cpp reads byte-level BPE and SentencePiece's; use --format huggingface`
+    return `has a tokenizer of type ${JSON.stringify(type)}, but llama.cpp supports only byte-level BPE and SentencePiece; use --format huggingface`
   }
   const fallback = model["byte_fallback"] === true
   const tokens = Array.from({ length: rows }, (_, id) => `[PAD${id}]`)

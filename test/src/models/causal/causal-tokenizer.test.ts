@@ -94,7 +94,7 @@ describe("what a file may say", () => {
     expect(beyond.encode("<image>").length).toBeGreaterThan(1)
     expect(beyond.decode(beyond.encode("<image>"))).toBe("<image>")
     expect(await problems({}, 49_000)).toEqual([
-      "tokenizer.json: has ids up to 49151, the model's embedding only 49000 rows; it belongs to another model"
+      "tokenizer.json: has ids up to 49151, but the model's embedding has only 49000 rows; it belongs to another model"
     ])
   })
 
@@ -107,7 +107,7 @@ describe("what a file may say", () => {
 
   test("what is no tokenizer is a sentence", async () => {
     expect(await problems({ tokenizer: null })).toEqual([
-      "tokenizer.json: no such file; a model without a tokenizer reads no text"
+      "tokenizer.json: no such file; a model needs its tokenizer to read text"
     ])
     expect(await problems({ tokenizer: [] })).toEqual(["tokenizer.json: is not a JSON object"])
     const unmerged = await problems({ tokenizer: { ...json, model: { type: "BPE", vocab: json.model.vocab } } })

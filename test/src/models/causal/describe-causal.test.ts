@@ -105,7 +105,7 @@ describe("what is refused", () => {
     expect(found.slice(1).map((problem) => problem.split(":")[1]?.trim())).toEqual(["num_hidden_layers", "hidden_act"])
     expect(await problems("llama", { num_key_value_heads: 3, head_dim: 7 })).toEqual([
       "config.json: num_attention_heads 4 is not a multiple of num_key_value_heads 3",
-      "config.json: head_dim 7 is odd; rotary positions turn pairs"
+      "config.json: head_dim 7 is odd; rotary positions need an even number"
     ])
     expect((await problems("gemma2", { use_bidirectional_attention: true }))[0]).toContain(
       "use_bidirectional_attention"
@@ -118,7 +118,7 @@ describe("what is refused", () => {
     ])
     const { text_config } = (await jsonOf("models/variants/gemma3-vision/config.json")) as { text_config: Json }
     expect(await problems("variants/gemma3-vision", { text_config: { ...text_config, head_dim: 5 } })).toEqual([
-      "config.json: text_config.head_dim 5 is odd; rotary positions turn pairs"
+      "config.json: text_config.head_dim 5 is odd; rotary positions need an even number"
     ])
     expect(await problems("qwen2", { layer_types: ["full_attention"] })).toEqual([
       "config.json: layer_types has 1 entries for 2 layers"
@@ -154,13 +154,13 @@ describe("what is refused", () => {
       [1.5, 12]
     ]) {
       expect(await scaled({ rope_type: "default", rope_theta: 1e4, partial_rotary_factor: partial })).toEqual([
-        `${at} partial_rotary_factor ${partial} turns ${columns} of a head's 8 columns; expected an even number of them`
+        `${at} partial_rotary_factor ${partial} turns ${columns} of a head's 8 columns; expected an even number`
       ])
     }
     // the older spelling
     const older = { rope_parameters: null, partial_rotary_factor: 0.4, rope_scaling: { type: "dynamic" } }
     expect(await problems("llama", older)).toEqual([
-      "config.json: partial_rotary_factor 0.4 turns 3 of a head's 8 columns; expected an even number of them",
+      "config.json: partial_rotary_factor 0.4 turns 3 of a head's 8 columns; expected an even number",
       'config.json: rope_scaling: rope_type "dynamic" needs factor'
     ])
     // "su" is Phi-3's own word
@@ -190,7 +190,7 @@ describe("what is refused", () => {
       "weights: transformer.h.0.mlp.c_fc.bias has shape [128]; config.json says [120]"
     ])
     const another = await problems("llama", { hidden_size: 64, head_dim: 8 })
-    expect([another.length, another.at(-1)]).toEqual([11, "weights: and 11 more tensors likewise"])
+    expect([another.length, another.at(-1)]).toEqual([11, "weights: and 11 more tensors with the same problem"])
   })
 
   test("a folder without a config, without weights, without a tokenizer", async () => {
@@ -198,13 +198,13 @@ describe("what is refused", () => {
     expect((await failure(folderSource(empty))).problems[0]).toStartWith("config.json: no such file")
     writeFileSync(join(empty, "config.json"), "{}")
     expect((await failure(folderSource(empty))).problems).toEqual([
-      "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only judges a plan without weights"
+      "model.safetensors: no such file, and no model.safetensors.index.json either; validate --model-only checks a plan without weights"
     ])
     const loading = Effect.flatMap(folderSource(folderOf("llama")), (source) =>
       Effect.flatMap(describeCausal(source), (description) => loadCausal(source, description))
     )
     expect((await failure(loading)).problems).toEqual([
-      "tokenizer.json: no such file; a model without a tokenizer reads no text"
+      "tokenizer.json: no such file; a model needs its tokenizer to read text"
     ])
   })
 })

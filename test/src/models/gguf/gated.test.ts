@@ -74,7 +74,7 @@ test("linear and yarn scaling are named with their numbers, other kinds refused"
   })
   const other: Metadata = new Map<string, MetadataValue>([...yarn, ["llama.rope.scaling.yarn_ext_factor", 0.5]])
   expect(parameters(other, 64).problems).toEqual([
-    'rope.scaling.yarn_ext_factor is 0.5; with rotary scaling "yarn" only 1 is read here'
+    'rope.scaling.yarn_ext_factor is 0.5; with rotary scaling "yarn" only 1 is supported'
   ])
   expect(parameters(scaled("ntk"), 64).problems).toEqual([
     'rotary scaling "ntk" is not read here; expected none, linear, yarn, longrope or Llama 3\'s factors'

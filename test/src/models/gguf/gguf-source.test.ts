@@ -125,7 +125,7 @@ test("what is no GGUF file is one sentence", async () => {
 test("a cut file names the tensors it lost", async () => {
   const message = await spoiled((bytes) => bytes.slice(0, bytes.length - 5_000))
   expect(message).toContain("tensor blk.1.attn_v.weight ends at byte")
-  expect(message).toContain("it is cut, or was not downloaded whole")
+  expect(message).toContain("the file is truncated, or its download is incomplete")
   expect(await spoiled((bytes) => bytes.slice(0, 900))).toMatch(
     /truncated: its header extends to byte \d+, the file has 900 bytes/
   )

@@ -91,9 +91,9 @@ const lies: Readonly<Record<string, readonly [Uint8Array, RegExp]>> = {
   "a value of an unknown type": [header(0n, 1n, ...text("k"), u32(99)), /a value of type 99 .*expected 0 to 12/],
   "a key twice": [
     header(0n, 2n, ...text("k"), u32(BYTE), Buffer.of(1), ...text("k"), u32(BYTE), Buffer.of(2)),
-    /metadata "k" is there twice/
+    /metadata "k" occurs twice/
   ],
-  "a tensor twice": [header(2n, 0n, ...tensor("t", [1n], 0n), ...tensor("t", [1n], 32n)), /tensor "t" is there twice/],
+  "a tensor twice": [header(2n, 0n, ...tensor("t", [1n], 0n), ...tensor("t", [1n], 32n)), /tensor "t" occurs twice/],
   "2^32 - 1 dimensions": [header(1n, 0n, ...text("t"), u32(2 ** 32 - 1)), /"t" has 4294967295 dimensions/],
   "dimensions whose product is no number": [
     header(1n, 0n, ...tensor("t", [2n ** 40n, 2n ** 40n], 0n)),

@@ -101,7 +101,7 @@ test("Llama 3 keeps three digits together, Qwen2 none, GPT-2 all", () => {
 
 test("what is not known is refused in a sentence", () => {
   expect(read({ "tokenizer.ggml.model": "rwkv" }).problems).toEqual([
-    'tokenizer.ggml.model is "rwkv"; read are "gpt2" (byte-level BPE) and "llama"'
+    'tokenizer.ggml.model is "rwkv"; supported are "gpt2" (byte-level BPE) and "llama"'
   ])
   expect(read({ "tokenizer.ggml.pre": "viking" }).problems[0]).toMatch(
     /^tokenizer.ggml.pre is "viking"; read are default, gpt-2, .*falcon; use the model's Hugging Face folder$/

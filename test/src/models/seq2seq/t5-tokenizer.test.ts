@@ -55,10 +55,10 @@ test("a folder that has SentencePiece's file alone: one sentence that says what 
         Effect.flip(seq2seqTokenizer({ folder: own, vocabularySize: 512 })),
         (error) => error.problems
       )
-      expect(yield* problems).toEqual(["tokenizer.json: no such file; a model without a tokenizer reads no text"])
+      expect(yield* problems).toEqual(["tokenizer.json: no such file; a model needs its tokenizer to read text"])
       yield* Effect.promise(() => cp(join(folder, "goldens.json"), join(own, "spiece.model")))
       expect(yield* problems).toEqual([
-        `tokenizer.json: no such file, and spiece.model is not read; write it once with transformers: AutoTokenizer.from_pretrained("${own}").save_pretrained("${own}")`
+        `tokenizer.json: no such file, and spiece.model is not supported; create it with transformers: AutoTokenizer.from_pretrained("${own}").save_pretrained("${own}")`
       ])
     })
   ))

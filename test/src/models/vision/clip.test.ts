@@ -291,10 +291,10 @@ const problemsOf = async (options: Partial<ZeroShotOptions>, files: Readonly<Rec
 
 test("prompts that no image could be told by are refused", async () => {
   expect(await problemsOf({ labels: ["cat", " "], templates: ["{}"] })).toEqual([
-    'the label " " in the template "{}" makes a prompt without a word'
+    'the label " " in the template "{}" gives a prompt without words'
   ])
   expect(await problemsOf({ labels: ["Cat", "dog", "cat"] })).toEqual([
-    'the labels "Cat" and "cat" make the same prompts (capitals do not count, and a prompt has at most 12 tokens), so the model cannot distinguish them: rename one of them'
+    'the labels "Cat" and "cat" give the same prompts (case is ignored, and a prompt has at most 12 tokens), so the model cannot distinguish them: rename one of them'
   ])
   const long = "a very very long label "
   expect((await problemsOf({ labels: [`${long}1`, `${long}2`] })).length).toBe(1)
@@ -310,7 +310,7 @@ test("prompts that lose their end are told", async () => {
 
 test("a folder of another family, a tokenizer of another model, and what is wrong with both towers at once", async () => {
   expect(await problemsOf({}, { "config.json": { ...json, model_type: "vit" } })).toEqual([
-    'config.json: model_type "vit"; expected "clip", whose text tower makes weights of labels'
+    'config.json: model_type "vit"; expected "clip", whose text tower computes the weights of labels'
   ])
   expect(
     await problemsOf({}, { "config.json": { ...json, text_config: { ...json.text_config, eos_token_id: 5 } } })

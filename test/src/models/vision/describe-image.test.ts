@@ -109,7 +109,7 @@ test("labels are those that are given, or the checkpoint's, and fit its classifi
     "weights: the checkpoint's classifier has 3 classes (LABEL_0, LABEL_1, LABEL_2), 2 labels are given (x, y)"
   ])
   expect(await problems(folderOf("vision/vit-odd"), { ...saved, labels: ["ant", "bee", "wasp"] })).toEqual([
-    "labels: ant, bee, wasp are in another order than the checkpoint's classifier has them; give data.labels as bee, ant, wasp"
+    "labels: ant, bee, wasp are not in the order of the checkpoint's classifier; set data.labels to bee, ant, wasp"
   ])
   // a backbone alone
   expect(await problems(folderOf("vision/vit-backbone"), { ...saved, labels: ["x", "y"] })).toEqual([
@@ -117,6 +117,6 @@ test("labels are those that are given, or the checkpoint's, and fit its classifi
     "weights: classifier.bias is missing; expected shape [2]"
   ])
   expect(await problems(folderOf("vision/vit-backbone"), { head: "new" })).toEqual([
-    "config.json: has no id2label, and no labels are given; name the classes, in a plan as data.labels"
+    "config.json: has no id2label, and no labels are given; name the classes (data.labels in a plan)"
   ])
 })

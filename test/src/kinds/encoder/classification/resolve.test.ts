@@ -269,7 +269,7 @@ describe("problems, all of them together", () => {
       ...data({ test: "broken.jsonl" })
     })
     expect(problems.join("\n")).toMatch(
-      /qeury[\s\S]*tokenizer\.json: has ids up to 500, the model's embedding only 120 rows[\s\S]*broken\.jsonl:1/
+      /qeury[\s\S]*tokenizer\.json: has ids up to 500, but the model's embedding has only 120 rows[\s\S]*broken\.jsonl:1/
     )
   })
 })

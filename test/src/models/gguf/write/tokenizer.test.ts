@@ -123,7 +123,7 @@ describe("the name of a cut is found by what it does:", () => {
     const { tokenizer } = byBytes("gpt-2")
     const pre_tokenizer = { type: "ByteLevel", add_prefix_space: true, use_regex: true }
     expect(await metadataOf({ tokenizerConfig, tokenizer: { ...(tokenizer as object), pre_tokenizer } })).toContain(
-      "llama.cpp has no name for"
+      "llama.cpp does not know"
     )
   })
 })
