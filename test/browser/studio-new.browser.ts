@@ -247,7 +247,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
         [
           "members.csv",
           frontDoor("members.csv"),
-          /what its rows teach was not recognised .*name the text column with “text”/
+          /cannot infer what to learn from its rows .*name the text column with “text”/
         ],
         ["broken.json", '{"model": ', /broken\.json is not valid JSON/]
       ]
@@ -281,7 +281,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       }
       await drop(page, "members.csv", frontDoor("members.csv"))
       await alert(page)
-        .filter({ hasText: /what its rows teach was not recognised/ })
+        .filter({ hasText: /cannot infer what to learn from its rows/ })
         .waitFor()
       await page.getByText("Choose the columns under Details, or write your own plan.").waitFor()
       await page.getByRole("button", { name: "Write your own plan" }).click()
@@ -323,7 +323,7 @@ describe.skipIf(!chromiumExists)("a new run in the studio", () => {
       page.on("request", (request) => calls.push(new URL(request.url()).pathname))
       await takeModel(page, "hf:lab/none")
       await alert(page)
-        .filter({ hasText: `no such model or revision at ${hub.endpoint}; look there how` })
+        .filter({ hasText: `no such model or revision at ${hub.endpoint}; check the spelling` })
         .waitFor()
       // the plan of the model before is none for this one
       expect(await page.getByRole("button", { name: "Train", exact: true }).count()).toBe(0)

@@ -33,7 +33,7 @@ for (const kind of kinds) {
   test(
     `${kind}: cut short while it looks, it leaves no folder; before the first checkpoint, it starts anew`,
     async () => {
-      const looks = `calibrates adapter.init "${kind}" on 5 training batches`
+      const looks = `calibrating adapter.init "${kind}" on 5 training batches`
       const early = await trainHere(w, `${kind}.json`, {
         directory: `${kind}-early/${kind}`,
         until: (event) => event.kind === "notice" && event.message === looks

@@ -229,7 +229,7 @@ describe("a folder that is not all of what PEFT saved", () => {
   test("without a part of a module that was trained", async () => {
     await refused(
       await lacking("no-weight", weight),
-      `no-weight: ${FILE}: ${weight} is missing, and ${bias} is there: the file is damaged`
+      `no-weight: ${FILE}: ${weight} is missing, although ${bias} is present: the file is damaged`
     )
   })
 

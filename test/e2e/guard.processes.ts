@@ -54,7 +54,7 @@ test("a rate a million times too small: raise it, by as much", () => {
   const [{ about, says, advice }] = warningsOf("small") as readonly [Warning]
   expect(early("small")).toEqual([`warning: ${says}; ${advice}`])
   expect(about).toBe("loss")
-  const [, factor, rate] = /hardly moved: try optimizer.learningRate ([\d,]+) times larger \((\S+) instead/.exec(
+  const [, factor, rate] = /hardly changed: try optimizer.learningRate ([\d,]+) times larger \((\S+) instead/.exec(
     advice
   )!
   expect(Number(factor!.replaceAll(",", ""))).toBeWithin(1e5, 1e7 + 1)

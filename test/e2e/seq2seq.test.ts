@@ -180,7 +180,7 @@ refuses("plans over texts with targets", w, [
   {
     name: "a conversation with it",
     args: () => ["chat", "runs/finished", ...onWasm],
-    says: ['is of data.format "seq2seq", whose models do not continue a text', "use generate"]
+    says: ['is of data.format "seq2seq", whose models do not continue texts', "use generate"]
   }
 ])
 

@@ -102,7 +102,7 @@ describe("another model than the run's is refused:", () => {
           expect(resumed).toContain("run cannot be resumed: these differ from what its checkpoint was trained with")
           expect(resumed).toMatch(line(file))
           const generated = await refused("generate")
-          expect(generated).toContain("model is not what this run was trained on; restore it, or give the right base")
+          expect(generated).toContain("model is not the base model of this run; restore it, or pass the right one")
           expect(generated).toMatch(line(file))
         }),
       TIMEOUT
@@ -127,7 +127,7 @@ describe("another model than the run's is refused:", () => {
       await succeed(ran("predict", "--base", "copy"))
       w.write("copy/tokenizer_config.json", { pad_token: "[SEP]" })
       const stderr = await refused("predict", "--base", "copy")
-      expect(stderr).toContain(`${w.path("copy")} is not what this run was trained on`)
+      expect(stderr).toContain(`${w.path("copy")} is not the base model of this run`)
       expect(stderr).toMatch(line("tokenizer_config.json"))
       await during(
         "bert/tokenizer.json",
@@ -205,7 +205,7 @@ describe("what bears on less is said, and no error:", () => {
       }
       return during(file, other, async () => {
         expect((await succeed(ran("predict"))).stderr).toMatch(
-          /^note: adapter\/adapter_model\.safetensors: trained with SHA-256 .*, now SHA-256 .*: run\.json speaks of the adapter/m
+          /^note: adapter\/adapter_model\.safetensors: trained with SHA-256 .*, now SHA-256 .*: run\.json describes the adapter/m
         )
       })
     },
@@ -254,7 +254,7 @@ test(
       edited((text) => text.replace('"alpha": 8', '"alpha": 16')),
       async () => {
         const stderr = await refused("generate")
-        expect(stderr).toContain("run: its plan.json is not what was trained; restore it")
+        expect(stderr).toContain("run: its plan.json has changed since training; restore it")
         expect(stderr).toContain("\n    adapter.alpha: trained with 8, now 16\n")
       }
     )

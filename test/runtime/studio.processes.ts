@@ -223,7 +223,7 @@ describe("the studio", () => {
     rmSync(other, { recursive: true })
     expect(second.code).toBe(1)
     expect(second.stderr).toMatch(
-      /cannot listen on 127\.0\.0\.1:\d+: another program listens there; choose another port with --port N, or pass --port 0 for any free port/
+      /cannot listen on 127\.0\.0\.1:\d+: another program uses this port; choose another port with --port N, or pass --port 0 for any free port/
     )
   })
 })

@@ -184,7 +184,7 @@ test("what has no sum is refused, and nothing is added", async () => {
   expect(await refused({ a: Number.NaN })).toContain("weights.a: found NaN; expected a finite number")
   expect(await refused({ z: 1 })).toContain('found no adapter "z"')
   expect(await refused({ a: 1 }, { rank: 0 })).toContain("rank: found 0")
-  expect(await refused({ a: 1 }, { name: "b" })).toContain('there is an adapter "b" already')
+  expect(await refused({ a: 1 }, { name: "b" })).toContain('an adapter "b" already exists')
   expect(adapted.names).toEqual(["a", "b", "c"])
   expect(tf.memory().numTensors).toBe(before)
 })

@@ -109,7 +109,7 @@ for (const mpirun of mpiruns) {
           })
           expect(code).not.toBe(0)
           expect(stderr).toContain(
-            `\nERROR\n  rank ${1 - late} of 2, started by ${mpirun.name === "MPICH" ? "the mpirun of MPICH, Intel MPI or MVAPICH" : "Open MPI's mpirun"}: another process of the run has not started after 2 seconds (limit rank-seconds; TFJS_LORA_PRO_LIMITS=rank-seconds=N raises it); look what it waits for`
+            `\nERROR\n  rank ${1 - late} of 2, started by ${mpirun.name === "MPICH" ? "the mpirun of MPICH, Intel MPI or MVAPICH" : "Open MPI's mpirun"}: another process of the run has not started after 2 seconds (limit rank-seconds; TFJS_LORA_PRO_LIMITS=rank-seconds=N raises it); find out what it waits for`
           )
           // without the limit: 300 seconds
           expect(performance.now() - began).toBeLessThan(60_000)

@@ -17,7 +17,7 @@ test("messages name fields and models in place of flags", () => {
   )
   expect(withoutFlags("use --format huggingface")).toBe("use Hugging Face folder")
   expect(withoutFlags("name one with --base-model")).toBe("name one with “Base model on the Hub”")
-  expect(withoutFlags("report.html shows them (--report sends it)")).toBe(
-    "report.html shows them (“Include the report” sends it)"
+  expect(withoutFlags("report.html shows them (use --report to send it)")).toBe(
+    "report.html shows them (use “Include the report” to send it)"
   )
 })
