@@ -502,8 +502,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/data",
-    text: "b.count - a.count || a.own - b.own",
-    replacement: "a.count - b.count || b.own - a.own",
+    text: "b.count - a.count || a.classNumber - b.classNumber",
+    replacement: "a.count - b.count || b.classNumber - a.classNumber",
     breaks: "of equal shares small classes lose a row for validation",
     caughtBy: "test/src/data/order.test.ts"
   },

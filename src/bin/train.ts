@@ -12,8 +12,8 @@ import { kindOf, type Publisher, type RunKind, resolvePlan } from "../kinds/inde
 import {
   baselineText,
   checkFree,
+  checkpointText,
   type EvaluationReport,
-  keptText,
   type RunReport,
   runFolder,
   shortfallText,
@@ -235,7 +235,7 @@ const closingLines = (
     ...gainedLines(kind, report, untrained),
     ...(verbose ? warnings : firstOf(warnings)).map((warning) => [9, warning] as const),
     ...(stopped === null ? [] : [[1, `${capital(stoppedText(kind.metrics, stopped, report))}.`] as const]),
-    [5, `Saved ${kept === null ? `the last checkpoint, step ${steps}` : keptText(kind.metrics, kept, report)}.`],
+    [5, `Saved ${kept === null ? `the last checkpoint, step ${steps}` : checkpointText(kind.metrics, kept, report)}.`],
     [0, `${counted(steps, "step")} in ${duration(seconds)} of training; peak memory ${byteSize(peakBytes)}.`],
     [
       6,

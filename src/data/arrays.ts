@@ -133,9 +133,9 @@ export const readNumbers = (
     const size = shape.reduce((product, n) => product * n, 1)
     const values = new Float32Array(texts.length * size)
     for (const [i, { text }] of texts.entries()) {
-      const written = askedNumbers(text, { input, ...(label === undefined ? {} : { label }) }, size)
-      if ("problem" in written) return Effect.fail(dataError(`row ${i + 1}`, written.problem))
-      values.set(numbersOf(written.text, scale), i * size)
+      const numbers = numbersFrom(text, { input, ...(label === undefined ? {} : { label }) }, size)
+      if ("problem" in numbers) return Effect.fail(dataError(`row ${i + 1}`, numbers.problem))
+      values.set(numbersOf(numbers.text, scale), i * size)
     }
     const rows = Uint32Array.from(texts, (_, i) => i)
     return Effect.succeed(arrayBatchOf(values, shape, new Int32Array(texts.length), rows))
@@ -144,18 +144,18 @@ export const readNumbers = (
 /** The columns with the numbers of input rows. */
 type Asking = Pick<ArraysSection, "input"> & Partial<Pick<ArraysSection, "label">>
 
-const askedNumbers = (text: string, { input, label }: Asking, size: number): ReturnType<typeof numbersText> => {
+const numbersFrom = (text: string, { input, label }: Asking, size: number): ReturnType<typeof numbersText> => {
   const parsed = parseBoundedJson(text)
   if ("problem" in parsed) return { problem: `${parsed.problem}; ${expected(size)}` }
-  const own = isFields(parsed.value) ? inputReader(input, label)(parsed.value) : parsed.value
-  return isBroken(own) ? { problem: own.broken } : numbersText(own, size)
+  const list = isFields(parsed.value) ? inputReader(input, label)(parsed.value) : parsed.value
+  return isBroken(list) ? { problem: list.broken } : numbersText(list, size)
 }
 
 /** Returns why a text is not a row of `readNumbers`, or undefined. */
 export const numbersProblem = (text: string, section: Asking, shape: ReadonlyArray<number>): string | undefined => {
   const size = shape.reduce((product, n) => product * n, 1)
-  const written = askedNumbers(text, section, size)
-  return "problem" in written ? written.problem : undefined
+  const numbers = numbersFrom(text, section, size)
+  return "problem" in numbers ? numbers.problem : undefined
 }
 
 const expected = (size: number): string => `expected a JSON list of ${size} numbers on one line`

@@ -13,9 +13,9 @@ import {
   dataError,
   joinDataErrors,
   labelHint,
-  problemsShown,
-  shownLabel,
-  shownLabels
+  mostProblems,
+  quotedLabel,
+  quotedLabels
 } from "./data-error.ts"
 import { openLabelledFile } from "./labelled-rows.ts"
 import type { RowIndex } from "./row-index.ts"
@@ -115,15 +115,15 @@ export const labelProblems = (
   labelsIn = (label: string): ReadonlyArray<string> => [label]
 ): ReadonlyArray<DataError> => {
   const known = new Set(labels)
-  const unknown = file.index.labels.flatMap(({ label: own, ...row }) =>
-    labelsIn(own).flatMap((label) => (known.has(label) ? [] : [{ label, ...row }]))
+  const unknown = file.index.labels.flatMap(({ label: rowLabel, ...row }) =>
+    labelsIn(rowLabel).flatMap((label) => (known.has(label) ? [] : [{ label, ...row }]))
   )
   if (unknown.length === 0) return []
-  const problems = unknown.slice(0, problemsShown).map(({ label, rows, firstRow }) => {
+  const problems = unknown.slice(0, mostProblems).map(({ label, rows, firstRow }) => {
     const place = placeOfRow(file, firstRow)
     const source = declared ? "data.labels has" : "the training rows have"
     const count = rows === 1 ? "1 row" : `${rows} rows, this is the first`
-    return `${place}: the label ${shownLabel(label)} (${count}) is not among the classes; ${source} ${shownLabels(labels)}${labelHint(label, labels)}`
+    return `${place}: the label ${quotedLabel(label)} (${count}) is not among the classes; ${source} ${quotedLabels(labels)}${labelHint(label, labels)}`
   })
   return [new DataError({ where: file.where, problems, total: unknown.length })]
 }
@@ -155,11 +155,11 @@ const balanceWarnings = ({ train }: BySplit<ClassificationSplit>): ReadonlyArray
   const some = counts.filter((count) => count > 0)
   const [most, least] = [Math.max(...some), Math.min(...some)]
   if (most < enough || most < unbalanced * least) return []
-  const shown = (count: number) => {
-    return `${shownLabel(train.labels[counts.indexOf(count)]!)} ${wholeNumber(count)} (${percent(count / train.rows)})`
+  const countText = (count: number) => {
+    return `${quotedLabel(train.labels[counts.indexOf(count)]!)} ${wholeNumber(count)} (${percent(count / train.rows)})`
   }
   return [
-    `train (${train.where}): classes are unbalanced, the most frequent is ${shown(most)} and the rarest ${shown(least)}; accuracy says little about rare classes (use macro-F1), and loss.classWeights: "balanced" gives all classes the same weight`
+    `train (${train.where}): classes are unbalanced, the most frequent is ${countText(most)} and the rarest ${countText(least)}; accuracy says little about rare classes (use macro-F1), and loss.classWeights: "balanced" gives all classes the same weight`
   ]
 }
 
@@ -173,7 +173,7 @@ export const labelWarnings = (
     const only = counts.indexOf(split.rows)
     if (only >= 0)
       return [
-        `${name} (${split.where}): all ${split.rows} rows have the label ${shownLabel(labels[only]!)}; classification needs at least two: add rows with other labels`
+        `${name} (${split.where}): all ${split.rows} rows have the label ${quotedLabel(labels[only]!)}; classification needs at least two: add rows with other labels`
       ]
     return unseenLabels(name, split.where, labels, counts)
   })
@@ -186,5 +186,5 @@ export const unseenLabels = (
   counts: ReadonlyArray<number>
 ): ReadonlyArray<string> => {
   const without = labels.filter((_, i) => counts[i] === 0)
-  return without.length === 0 ? [] : [`${name} (${where}): no row has the label ${shownLabels(without)}`]
+  return without.length === 0 ? [] : [`${name} (${where}): no row has the label ${quotedLabels(without)}`]
 }

@@ -23,17 +23,17 @@ export const isBroken = (value: unknown): value is Broken =>
 const longestName = 60
 
 /** Returns `no column "mesages" (found: messages, id; did you mean "messages"?)`. */
-export const missingColumn = (name: string, found: ReadonlyArray<string>, role = "column"): string => {
-  const shown = found.slice(0, mostListed)
+export const missingColumn = (name: string, columns: ReadonlyArray<string>, role = "column"): string => {
+  const listedColumns = columns.slice(0, mostListed)
   const near = closest(
     name,
-    shown.filter(({ length }) => length <= longestName)
+    listedColumns.filter(({ length }) => length <= longestName)
   )
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  const names = shown.map((one) => cut(one, longestName)).join(", ")
-  const more = found.length > shown.length ? ` and ${found.length - shown.length} more` : ""
+  const names = listedColumns.map((one) => cut(one, longestName)).join(", ")
+  const more = columns.length > listedColumns.length ? ` and ${columns.length - listedColumns.length} more` : ""
   const none = role === "column" ? "no columns" : "no fields"
-  return `no ${role} "${name}" (found: ${found.length === 0 ? none : names}${more}${hint})`
+  return `no ${role} "${name}" (found: ${columns.length === 0 ? none : names}${more}${hint})`
 }
 
 /** Returns the string in a column. Rejects a blank one unless `blank` allows it. */
@@ -75,8 +75,8 @@ export const kindOf = (value: unknown): string => {
 
 /** Returns the message for a row that is not an object. */
 export const notAnObject = (value: unknown): string => {
-  const found = Array.isArray(value) ? "a list" : excerpt(JSON.stringify(value) ?? String(value))
-  return `found ${found}, expected an object`
+  const valueText = Array.isArray(value) ? "a list" : excerpt(JSON.stringify(value) ?? String(value))
+  return `found ${valueText}, expected an object`
 }
 
 export const excerpt = (text: string): string => cut(text.trim(), 60)

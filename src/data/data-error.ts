@@ -10,7 +10,7 @@ import { counted, cut, cutLines, listed, listedLines } from "../boundary/index.t
  * Number of problems of a file that are spelled out, the first ones: a broken file of a million rows fills one screen instead of a
  * million lines.
  */
-export const problemsShown = 10
+export const mostProblems = 10
 
 /** Rows or files that cannot be used: the first problems with their places, and the total number. */
 export class DataError extends Schema.TaggedError<DataError>()("DataError", {
@@ -42,17 +42,17 @@ export const joinDataErrors = (errors: ReadonlyArray<DataError>): DataError =>
   })
 
 // maximum characters of a label in a message, and maximum number compared letter by letter: not every one of 65,000
-const [longestShown, mostCompared] = [60, 1_000]
+const [longestLabel, mostCompared] = [60, 1_000]
 
 /** Quotes a label for messages, truncated if it is long. */
-export const shownLabel = (label: string): string => `"${cut(label, longestShown)}"`
+export const quotedLabel = (label: string): string => `"${cut(label, longestLabel)}"`
 
 /** Lists the first labels in a sentence. */
-export const shownLabels = (labels: ReadonlyArray<string>): string =>
-  listed(labels.map(shownLabel), problemsShown).join(", ")
+export const quotedLabels = (labels: ReadonlyArray<string>): string =>
+  listed(labels.map(quotedLabel), mostProblems).join(", ")
 
 /** Returns `; did you mean "positive"?`, or an empty text. */
 export const labelHint = (label: string, labels: ReadonlyArray<string>): string => {
-  const near = closest(label.slice(0, longestShown), labels.slice(0, mostCompared))
-  return near === undefined ? "" : `; did you mean ${shownLabel(near)}?`
+  const near = closest(label.slice(0, longestLabel), labels.slice(0, mostCompared))
+  return near === undefined ? "" : `; did you mean ${quotedLabel(near)}?`
 }

@@ -13,7 +13,7 @@ interface ForeignByte {
 }
 
 // bytes of a line break; numbers of bytes shown before and after the first foreign one
-const [newline, shown] = [10, 20]
+const [newline, excerptBytes] = [10, 20]
 
 /**
  * Finds the first byte that is not UTF-8, in a text that is Windows-1252 rather than damaged UTF-8: fewer of its non-ASCII characters are
@@ -47,6 +47,6 @@ export const foreignByte = (file: DataFile, most: number): Effect.Effect<Foreign
     }
     if (size === file.size) next(newline, size)
     if (first === undefined || foreign < characters) return undefined
-    const from = Math.max(0, first.at - shown)
-    return { line: first.line, word: wordIn(yield* file.read(from, Math.min(2 * shown, file.size - from))) }
+    const from = Math.max(0, first.at - excerptBytes)
+    return { line: first.line, word: wordIn(yield* file.read(from, Math.min(2 * excerptBytes, file.size - from))) }
   })

@@ -30,9 +30,9 @@ export {
   dataError,
   joinDataErrors,
   labelHint,
-  problemsShown,
-  shownLabel,
-  shownLabels
+  mostProblems,
+  quotedLabel,
+  quotedLabels
 } from "./data-error.ts"
 export { type DataFile, DataFiles, fileOfBytes, type OpenDataFile } from "./file.ts"
 export type { RowWriter } from "./formats/format.ts"
@@ -70,7 +70,7 @@ export {
 export { FetchError, fetchFiles, type MemoryFiles, memoryFiles, rootedPaths, withoutHub } from "./memory-files.ts"
 export { inputReader, matching, numberIn } from "./number-cells.ts"
 export { type BatchPosition, batchesPerEpoch, epochOrder } from "./order.ts"
-export { ownDataFiles } from "./own-files.ts"
+export { packageDataFiles } from "./own-files.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
 export { type PlaceOfRows, placeOfRows, stemOf } from "./places.ts"
 export { PROBED_ROWS, type Reading, readings } from "./readings.ts"
@@ -101,7 +101,6 @@ export {
   sourceOf
 } from "./splits.ts"
 export {
-  askedTargets,
   type LabelsText,
   labelledTargets,
   labelsOf,
@@ -114,7 +113,8 @@ export {
   type TargetText,
   targetBatches,
   targetExamples,
-  targetTrainingBatches
+  targetTrainingBatches,
+  unknownTargets
 } from "./target-rows.ts"
 export {
   batchesOfRows,

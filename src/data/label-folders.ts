@@ -79,9 +79,9 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
   Effect.gen(function* () {
     const path = yield* Path.Path
     const { shown } = tree
-    const own: FileKind = fileKinds[kind]
+    const fileKind: FileKind = fileKinds[kind]
     const top = yield* tree.entries([])
-    const problem = wrongFolder(shown, top, own)
+    const problem = wrongFolder(shown, top, fileKind)
     if (problem !== undefined) return yield* dataError(shown, problem)
     const files: Array<LabelledFile> = []
     const links = [...top.links]
@@ -96,7 +96,7 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
         }
         for (const name of found.files) {
           const place = [...below, name].join("/")
-          if (isNamed(own, name)) files.push({ name: place, label: below[0]! })
+          if (isNamed(fileKind, name)) files.push({ name: place, label: below[0]! })
           else others.push(place)
         }
         links.push(...found.links.map((name) => [...below, name].join("/")))
@@ -113,11 +113,11 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
     if (files.length === 0)
       return yield* dataError(
         shown,
-        `its folders have no ${own.several} (${extensionsText(own)}); put them in a folder for each label`
+        `its folders have no ${fileKind.several} (${extensionsText(fileKind)}); put them in a folder for each label`
       )
     return {
       files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-      warnings: others.length === 0 ? [] : [leftOut(shown, others, own)]
+      warnings: others.length === 0 ? [] : [leftOut(shown, others, fileKind)]
     }
   })
 
@@ -127,11 +127,11 @@ export const kindOfFiles = (tree: Tree): Effect.Effect<FileKindName | undefined,
     Effect.gen(function* () {
       const { files, folders } = yield* tree.entries(below)
       const kinds = Object.keys(fileKinds) as ReadonlyArray<FileKindName>
-      const own = kinds.find((kind) => below.length > 0 && files.some((name) => isNamed(fileKinds[kind], name)))
-      if (own !== undefined || below.length > deepest) return own
+      const matching = kinds.find((kind) => below.length > 0 && files.some((name) => isNamed(fileKinds[kind], name)))
+      if (matching !== undefined || below.length > deepest) return matching
       for (const name of folders) {
-        const found = yield* first([...below, name])
-        if (found !== undefined) return found
+        const inner = yield* first([...below, name])
+        if (inner !== undefined) return inner
       }
       return undefined
     })
@@ -164,13 +164,13 @@ const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind)
     return `${named(loose)} ${one} next to the folders of the labels; ${expected}, and no ${kind.one} outside of one`
   }
   if (folders.length > 0) return undefined
-  const found =
+  const reason =
     loose.length === 0
       ? "no folders"
       : loose.length === 1
         ? `1 ${kind.one} without a folder`
         : `${wholeNumber(loose.length)} ${kind.several} without folders`
-  return `found ${found}; ${expected}, or ${kind.instead}`
+  return `found ${reason}; ${expected}, or ${kind.instead}`
 }
 
 const named = (names: ReadonlyArray<string>): string =>

@@ -82,13 +82,13 @@ export const openTextFile = <Row extends TextFields & Located>(
   form: TextForm = plainText
 ): Effect.Effect<ScannedSource<Row>, DataError, Scope.Scope> => {
   const { textPair } = columns
-  const own = form.of === undefined ? [columns.text] : form.of.columns
+  const textColumns = form.of === undefined ? [columns.text] : form.of.columns
   const required = [
-    ...(own ?? []).map((name) => ({ name, role: `${form.role} field` })),
+    ...(textColumns ?? []).map((name) => ({ name, role: `${form.role} field` })),
     ...(textPair === undefined ? [] : [{ name: textPair, role: "text field" }]),
     ...targets.columns
   ]
-  return Effect.flatMap(openRows(path, own === undefined ? {} : { columns: { required } }), (rows) =>
+  return Effect.flatMap(openRows(path, textColumns === undefined ? {} : { columns: { required } }), (rows) =>
     scanTexts(rows, columns, targets, form)
   )
 }
@@ -134,9 +134,9 @@ export const textOf = (
     reasons.push(value.broken)
     return ""
   }
-  const found = value === undefined ? { text: "" } : read(value)
-  if ("text" in found) return found.text
-  reasons.push(`the ${role} "${name}" ${found.problem}`)
+  const text = value === undefined ? { text: "" } : read(value)
+  if ("text" in text) return text.text
+  reasons.push(`the ${role} "${name}" ${text.problem}`)
   return ""
 }
 

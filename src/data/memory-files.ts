@@ -109,7 +109,7 @@ const problem = (tag: "NotFound" | "AlreadyExists", method: string, path: string
 const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSystem.FileSystem => {
   const isFolder = (at: string) => folders.has(at) || [...files.keys()].some((path) => path.startsWith(`${at}/`))
   const below = (at: string, path: string) => path === at || path.startsWith(`${at}/`)
-  const found = (method: string, path: string) =>
+  const missing = (method: string, path: string) =>
     Effect.suspend(() => {
       const content = files.get(absolute(path))
       return content === undefined ? Effect.fail(problem("NotFound", method, path)) : Effect.succeed(content)
@@ -128,7 +128,7 @@ const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSyst
     stat,
     lstat: stat,
     realPath: (path) => Effect.as(stat(path), absolute(path)),
-    readFile: (path) => Effect.map(found("readFile", path), (content) => content.slice()),
+    readFile: (path) => Effect.map(missing("readFile", path), (content) => content.slice()),
     writeFile: (path, data) => Effect.sync(() => void files.set(absolute(path), new Uint8Array(data))),
     makeDirectory: (path) => Effect.sync(() => void folders.add(absolute(path))),
     readDirectory: (path) =>
@@ -145,7 +145,7 @@ const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSyst
         return Effect.void
       }),
     rename: (from, to) =>
-      Effect.map(found("rename", from), (content) => {
+      Effect.map(missing("rename", from), (content) => {
         files.delete(absolute(from))
         files.set(absolute(to), content)
       }),

@@ -27,13 +27,13 @@ export const inputColumns = (input: Input): ReadonlyArray<string> | undefined =>
 export const matching = (pattern: string, names: ReadonlyArray<string>): ReadonlyArray<string> => {
   const [start = "", ...rest] = pattern.split("*")
   const end = rest.join("*")
-  const found = names.flatMap((name) =>
+  const unusable = names.flatMap((name) =>
     name.length >= start.length + end.length && name.startsWith(start) && name.endsWith(end)
       ? [{ name, star: name.slice(start.length, name.length - end.length) }]
       : []
   )
-  const numbered = found.every(({ star }) => /^\d+$/.test(star))
-  return (numbered ? found.toSorted((a, b) => Number(a.star) - Number(b.star)) : found).map(({ name }) => name)
+  const numbered = unusable.every(({ star }) => /^\d+$/.test(star))
+  return (numbered ? unusable.toSorted((a, b) => Number(a.star) - Number(b.star)) : unusable).map(({ name }) => name)
 }
 
 /** Parses a number, or a text with a decimal number, as tables have it; undefined otherwise. */
@@ -51,10 +51,10 @@ export const inputReader = (input: Input, label?: string): ((row: Fields) => unk
   let matched: ReadonlyArray<string> = []
   const columnsOf = (row: Fields): ReadonlyArray<string> => {
     if (typeof input !== "string") return input
-    const own = Object.keys(row)
-    if (own.length !== names.length || own.some((name, i) => name !== names[i])) {
-      names = own
-      matched = matching(input, own).filter((name) => name !== label)
+    const columns = Object.keys(row)
+    if (columns.length !== names.length || columns.some((name, i) => name !== names[i])) {
+      names = columns
+      matched = matching(input, columns).filter((name) => name !== label)
     }
     return matched
   }
@@ -68,12 +68,13 @@ export const inputReader = (input: Input, label?: string): ((row: Fields) => unk
     for (const name of columns) {
       if (!Object.hasOwn(row, name)) return one(row, name) as Broken
       const value = numberIn(row[name])
-      if (value === undefined) return { broken: `the input "${cut(name)}" is ${shown(row[name])}, expected a number` }
+      if (value === undefined)
+        return { broken: `the input "${cut(name)}" is ${cellText(row[name])}, expected a number` }
       numbers.push(value)
     }
     return numbers
   }
 }
 
-const shown = (cell: unknown): string =>
+const cellText = (cell: unknown): string =>
   typeof cell !== "string" ? kindOf(cell) : cell.trim() === "" ? "blank" : JSON.stringify(cut(cell))

@@ -76,9 +76,9 @@ export const holdOut = (
   const quotas = classOf === undefined ? undefined : quotasOf(order, size, classOf)
   if (quotas === undefined) return { heldOut: order.slice(0, size).sort(), kept: order.slice(size).sort() }
   const isHeldOut = order.map((row) => {
-    const own = classOf!(row)
-    const left = quotas.get(own)!
-    quotas.set(own, left - 1)
+    const rowClass = classOf!(row)
+    const left = quotas.get(rowClass)!
+    quotas.set(rowClass, left - 1)
     return left > 0 ? 1 : 0
   })
   return {
@@ -95,18 +95,22 @@ const quotasOf = (
 ): Map<number, number> | undefined => {
   const counts = new Map<number, number>()
   for (const row of order) counts.set(classOf(row), (counts.get(classOf(row)) ?? 0) + 1)
-  const exact = [...counts].map(([own, count]) => ({ own, count, quota: (size * count) / order.length }))
-  const quotas = new Map(exact.map(({ own, quota }) => [own, Math.floor(quota)]))
+  const exact = [...counts].map(([classNumber, count]) => ({
+    classNumber,
+    count,
+    quota: (size * count) / order.length
+  }))
+  const quotas = new Map(exact.map(({ classNumber, quota }) => [classNumber, Math.floor(quota)]))
   const remainder = ({ quota }: { readonly quota: number }) => quota - Math.floor(quota)
-  exact.sort((a, b) => remainder(b) - remainder(a) || b.count - a.count || a.own - b.own)
+  exact.sort((a, b) => remainder(b) - remainder(a) || b.count - a.count || a.classNumber - b.classNumber)
   const canGive = exact.filter(({ count }) => count > 1)
   let left = canGive.length === 0 ? 0 : size - exact.reduce((sum, { quota }) => sum + Math.floor(quota), 0)
   for (let at = 0, refused = 0; left > 0 && refused < canGive.length; at++) {
-    const { own, count } = canGive[at % canGive.length]!
-    const taken = quotas.get(own)!
-    if (taken + 1 === count) refused++
+    const { classNumber, count } = canGive[at % canGive.length]!
+    const quota = quotas.get(classNumber)!
+    if (quota + 1 === count) refused++
     else {
-      quotas.set(own, taken + 1)
+      quotas.set(classNumber, quota + 1)
       left--
       refused = 0
     }

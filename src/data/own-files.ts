@@ -39,7 +39,7 @@ const opened =
     })
 
 /** Provides data files from a program's `FileSystem`. */
-export const ownDataFiles: Layer.Layer<never, never, FileSystem.FileSystem> = Layer.effect(
+export const packageDataFiles: Layer.Layer<never, never, FileSystem.FileSystem> = Layer.effect(
   DataFiles,
   Effect.map(FileSystem.FileSystem, opened)
 )

@@ -96,9 +96,9 @@ const onDisk = (
       attempt(() => storing(fs.mkdtemp(path.join(os.tmpdir(), "tfjs-lora-pro-rows-")))),
       remove
     )
-    const written = path.join(folder, "rows")
+    const unpacked = path.join(folder, "rows")
     yield* attempt(async (signal) => {
-      const handle = await storing(fs.open(written, "w"))
+      const handle = await storing(fs.open(unpacked, "w"))
       try {
         await produce(async (bytes) => {
           for (let at = 0; at < bytes.length; ) at += (await storing(handle.write(bytes, at))).bytesWritten
@@ -108,7 +108,7 @@ const onDisk = (
         await handle.close()
       }
     })
-    const file = yield* openSystemFile(written)
+    const file = yield* openSystemFile(unpacked)
     // if the system supports it, the open file is unlinked: then a killed process leaves no file
     yield* remove(folder)
     return { ...file, name }

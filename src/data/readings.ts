@@ -31,13 +31,14 @@ export const PROBED_ROWS = 50
  */
 export const readings = (source: string, dialect: Dialect): Effect.Effect<ReadonlyArray<Reading>, DataError, Files> =>
   Effect.gen(function* () {
-    const own = yield* placeOfRows(source)
+    const rowsPlace = yield* placeOfRows(source)
     // a named file means only that file, not those next to it
-    const place: PlaceOfRows = own.content === "rows" && own.train === source ? { train: source, content: "rows" } : own
-    const found = yield* place.content === "rows"
+    const place: PlaceOfRows =
+      rowsPlace.content === "rows" && rowsPlace.train === source ? { train: source, content: "rows" } : rowsPlace
+    const dialects = yield* place.content === "rows"
       ? rowsOfFile(place.train, dialect)
       : Effect.map(rowsOfFolder(place.train, place.content, dialect), (one) => [one])
-    return found.map((one): Reading => ({ ...place, ...one }))
+    return dialects.map((one): Reading => ({ ...place, ...one }))
   })
 
 type Rows = Pick<Reading, "dialect" | "notes" | "rows">
@@ -45,10 +46,10 @@ type Rows = Pick<Reading, "dialect" | "notes" | "rows">
 const rowsOfFile = (file: string, dialect: Dialect) =>
   Effect.gen(function* () {
     const [first, ...more] = yield* dialectsOf(file, dialect)
-    const read = (found: DialectFound) =>
+    const read = (dialect: DialectFound) =>
       readableRows(file, PROBED_ROWS).pipe(
-        Effect.provideService(DataDialect, found.dialect),
-        Effect.map((rows): Rows => ({ ...found, rows }))
+        Effect.provideService(DataDialect, dialect.dialect),
+        Effect.map((rows): Rows => ({ ...dialect, rows }))
       )
     // of several ways one may fail; the failure of a single one is returned
     const best = yield* Effect.result(read(first!))

@@ -110,8 +110,8 @@ export const hashText = (text: string, words: Uint32Array, at: number): void => 
 }
 
 // the finalizer of MurmurHash3, by which every bit of both lanes affects every bit of the word
-const finished = (own: number, other: number): number =>
-  Math.imul(own ^ (own >>> 16), 2246822507) ^ Math.imul(other ^ (other >>> 13), 3266489909)
+const finished = (lane: number, other: number): number =>
+  Math.imul(lane ^ (lane >>> 16), 2246822507) ^ Math.imul(other ^ (other >>> 13), 3266489909)
 
 export const textHashBuilder = () => {
   let words = new Uint32Array(2048)

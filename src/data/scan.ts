@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import { type Broken, isBroken } from "./columns.ts"
-import { DataError, dataError, problemsShown } from "./data-error.ts"
+import { DataError, dataError, mostProblems } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 import { placeOfLine, type RawRecord, type RowFile, readRecords } from "./records.ts"
 import { mostLabels, type RowIndex, rowIndexBuilder, type TextHashes, textHashBuilder } from "./row-index.ts"
@@ -67,7 +67,7 @@ export const scanRows = <Row extends Located>(
         const record = records[i]!
         const row = "broken" in parsed ? parsed : reader.read(parsed.value, record.line)
         if (isBroken(row)) {
-          if (total++ < problemsShown) problems.push(`${placeOfLine(rows, record.line)}: ${row.broken}`)
+          if (total++ < mostProblems) problems.push(`${placeOfLine(rows, record.line)}: ${row.broken}`)
         } else if (builder.add(record, reader.label?.(row) ?? "")) {
           hashBuilder.add(reader.text(row))
           reader.seen?.(row)

@@ -5,7 +5,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type { DataSection, Dialect } from "../../schemas/index.ts"
 import { wholeNumber } from "../boundary/index.ts"
-import { type DataError, dataError, joinDataErrors, shownLabel } from "./data-error.ts"
+import { type DataError, dataError, joinDataErrors, quotedLabel } from "./data-error.ts"
 import { AskedSplit } from "./formats/index.ts"
 import { holdOut } from "./order.ts"
 import { placeOfRow, type Scanned } from "./scan.ts"
@@ -63,11 +63,11 @@ export const openSplitFiles = <File extends Scanned, R = never>(
   openOne: (path: string) => Effect.Effect<File, DataError, R | Scope.Scope>
 ): Effect.Effect<BySplit<File>, DataError, R | Scope.Scope> =>
   Effect.gen(function* () {
-    const asked = yield* AskedSplit
+    const requestedSplit = yield* AskedSplit
     const open = (path: string, split: keyof BySplit<unknown>) =>
       openOne(path).pipe(
         Effect.provideService(DataDialect, section),
-        Effect.provideService(AskedSplit, asked ?? split),
+        Effect.provideService(AskedSplit, requestedSplit ?? split),
         Effect.result
       )
     const train = yield* open(section.train, "train")
@@ -132,7 +132,7 @@ const splitRows = <File extends Scanned>(
   return Effect.succeed({ ...whole, train: { file, rows: kept }, validation: { file, rows: heldOut } })
 }
 
-const examplesShown = 3
+const mostExamples = 3
 
 interface Repeats {
   rows: number
@@ -201,14 +201,14 @@ const firstOccurrences = (train: SomeRows) => {
     }
   }
   const collect = (split: SomeRows, enter: boolean): Repeats => {
-    const found: Repeats = { rows: 0, otherLabel: 0, examples: [], otherLabelExamples: [] }
-    const own = split.file.hashes.words
+    const repeats: Repeats = { rows: 0, otherLabel: 0, examples: [], otherLabelExamples: [] }
+    const words = split.file.hashes.words
     forEachRow(split, (row) => {
-      const slot = slotOf(own[2 * row]!, own[2 * row + 1]!)
-      if (slots[slot] !== 0) addRepeat(found, split.file, row, train.file, slots[slot]! - 1)
+      const slot = slotOf(words[2 * row]!, words[2 * row + 1]!)
+      if (slots[slot] !== 0) addRepeat(repeats, split.file, row, train.file, slots[slot]! - 1)
       else if (enter) slots[slot] = row + 1
     })
-    return found
+    return repeats
   }
   return { repeatsWithin: collect(train, true), repeatsIn: (split: SomeRows) => collect(split, false) }
 }
@@ -221,11 +221,11 @@ const forEachRow = (some: SomeRows, use: (row: number) => void): void => {
 const addRepeat = (to: Repeats, file: Scanned, row: number, train: Scanned, first: number): void => {
   const example = `${placeOfRow(file, row)} = ${placeOfRow(train, first)}`
   to.rows++
-  if (to.examples.length < examplesShown) to.examples.push(example)
+  if (to.examples.length < mostExamples) to.examples.push(example)
   const labelOf = ({ index }: Scanned, at: number) => index.labels[index.label(at)]!.label
-  const [own, other] = [labelOf(file, row), labelOf(train, first)]
-  if (own === other) return
+  const [evaluatedLabel, other] = [labelOf(file, row), labelOf(train, first)]
+  if (evaluatedLabel === other) return
   to.otherLabel++
-  if (to.otherLabelExamples.length < examplesShown)
-    to.otherLabelExamples.push(`${example}: ${shownLabel(own)}, ${shownLabel(other)}`)
+  if (to.otherLabelExamples.length < mostExamples)
+    to.otherLabelExamples.push(`${example}: ${quotedLabel(evaluatedLabel)}, ${quotedLabel(other)}`)
 }

@@ -45,8 +45,9 @@ const numberIn = (row: Fields, name: string, reasons: Array<string>): number => 
   // values beyond float32 would be infinite to the model
   if (typeof number === "number" && Number.isFinite(Math.fround(number))) return number
   if (value !== undefined) {
-    const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? "too large" : kindOf(value)
-    reasons.push(`the target "${name}" is ${found}, expected a number such as 3.5`)
+    const observation =
+      typeof value === "string" ? quoted(value) : typeof value === "number" ? "too large" : kindOf(value)
+    reasons.push(`the target "${name}" is ${observation}, expected a number such as 3.5`)
   }
   return 0
 }
@@ -66,7 +67,10 @@ export const labelledTargets = (
   where,
   read: (indices) =>
     Effect.map(read(indices), (some) =>
-      some.map(({ labels: own, ...row }) => ({ ...row, targets: labels.map((label) => (own.includes(label) ? 1 : 0)) }))
+      some.map(({ labels: rowLabels, ...row }) => ({
+        ...row,
+        targets: labels.map((label) => (rowLabels.includes(label) ? 1 : 0))
+      }))
     )
 })
 
@@ -124,14 +128,14 @@ const flagIn = (row: Fields, name: string, reasons: Array<string>): boolean => {
   const value = fieldOf(row, name, "label", reasons)
   const flag = typeof value === "object" ? undefined : flags.get(String(value).trim().toLowerCase())
   if (flag === undefined && value !== undefined) {
-    const found = typeof value === "string" ? quoted(value) : typeof value === "number" ? value : kindOf(value)
-    reasons.push(`the label "${name}" is ${found}, expected 1 or 0, true or false`)
+    const observation = typeof value === "string" ? quoted(value) : typeof value === "number" ? value : kindOf(value)
+    reasons.push(`the label "${name}" is ${observation}, expected 1 or 0, true or false`)
   }
   return flag ?? false
 }
 
 /** Returns input texts, which have no targets, with `width` zeros each. */
-export const askedTargets = (texts: ReadonlyArray<TextFields>, width: number): RowSource<TargetText> => {
+export const unknownTargets = (texts: ReadonlyArray<TextFields>, width: number): RowSource<TargetText> => {
   const targets = new Array<number>(width).fill(0)
   const rows = texts.map((text): TargetText => ({ ...text, targets, where: `the text ${quoted(text.text)}` }))
   return {

@@ -63,11 +63,11 @@ export const lengthBatches = <A>(
   let length = 0
   for (const item of items.toSorted((a, b) => lengthOf(a) - lengthOf(b))) {
     const batch = batches.at(-1)
-    const own = paddedLength(lengthOf(item), padding)
-    if (batch === undefined || batch.length === size || (own > length && batch.length * length >= FULL)) {
+    const padded = paddedLength(lengthOf(item), padding)
+    if (batch === undefined || batch.length === size || (padded > length && batch.length * length >= FULL)) {
       batches.push([item])
     } else batch.push(item)
-    length = own
+    length = padded
   }
   return batches
 }

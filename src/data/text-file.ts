@@ -33,8 +33,8 @@ export const openText = (file: DataFile): Effect.Effect<TextFile, DataError, Sco
   Effect.gen(function* () {
     const { encoding } = yield* DataDialect
     const head = yield* file.read(0, Math.min(8, file.size))
-    const text = (own: DataFile, mark: number, marked = true): TextFile => ({
-      file: own,
+    const text = (decodedFile: DataFile, mark: number, marked = true): TextFile => ({
+      file: decodedFile,
       from: { offset: mark, line: 1 },
       marked
     })

@@ -6,7 +6,7 @@ import type { Encoding } from "../../schemas/index.ts"
 import { listed, messageOf } from "../boundary/index.ts"
 import { type Files, withProvidedFiles } from "../files/index.ts"
 import type { Fields } from "./columns.ts"
-import { DataError, dataError, problemsShown } from "./data-error.ts"
+import { DataError, dataError, mostProblems } from "./data-error.ts"
 import type { DataFile } from "./file.ts"
 import { kindOfFiles, type LabelledFile, listFolder } from "./label-folders.ts"
 import { spilled } from "./packed-file.ts"
@@ -16,7 +16,7 @@ import { archiveTree, folderTree, isFolder, openArchive, type Tree } from "./tre
 import type { Zip } from "./zip.ts"
 
 /** A file of rows, located from a place. */
-interface FoundFile {
+interface LabelledText {
   readonly file: DataFile
   /** name that determines its format; "": JSON lines */
   readonly name: string
@@ -31,13 +31,13 @@ interface FoundFile {
 export const openInside = (
   place: string,
   isRows: (name: string) => boolean
-): Effect.Effect<FoundFile | undefined, DataError, Scope.Scope> =>
-  Effect.map(withProvidedFiles(openFound(place, isRows)), Option.getOrUndefined)
+): Effect.Effect<LabelledText | undefined, DataError, Scope.Scope> =>
+  Effect.map(withProvidedFiles(openListed(place, isRows)), Option.getOrUndefined)
 
-const openFound = (
+const openListed = (
   place: string,
   isRows: (name: string) => boolean
-): Effect.Effect<FoundFile | undefined, DataError, Files | Scope.Scope> =>
+): Effect.Effect<LabelledText | undefined, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const archive = yield* openArchive(place)
     if (archive === undefined) {
@@ -64,7 +64,7 @@ const openFound = (
     return yield* openTexts(tree)
   })
 
-const openEntry = (zip: Zip, name: string): Effect.Effect<FoundFile, DataError, Scope.Scope> =>
+const openEntry = (zip: Zip, name: string): Effect.Effect<LabelledText, DataError, Scope.Scope> =>
   Effect.map(
     // its size was checked when the archive was opened
     spilled(
@@ -77,7 +77,7 @@ const openEntry = (zip: Zip, name: string): Effect.Effect<FoundFile, DataError, 
 
 /** Decodes the text of a file: UTF-8, UTF-16 with a byte order mark, or `encoding`; undefined for other bytes. */
 const textIn = (bytes: Uint8Array, encoding: Encoding | undefined): string | undefined => {
-  const decoded = (name: string, own = bytes) => new TextDecoder(name, { fatal: true }).decode(own).trimEnd()
+  const decoded = (name: string, part = bytes) => new TextDecoder(name, { fatal: true }).decode(part).trimEnd()
   try {
     if (bytes[0] === 0xff && bytes[1] === 0xfe) return decoded("utf-16le")
     if (bytes[0] === 0xfe && bytes[1] === 0xff) return decoded("utf-16be")
@@ -101,12 +101,12 @@ export const textRows = (
   encoding: Encoding | undefined
 ): Effect.Effect<ReadonlyArray<Fields>, DataError, Files> =>
   Effect.gen(function* () {
-    const found = yield* Effect.forEach(files, (file) => rowOf(tree, file, encoding), { concurrency: 16 })
+    const rows = yield* Effect.forEach(files, (file) => rowOf(tree, file, encoding), { concurrency: 16 })
     yield* failOver(
       tree,
-      found.filter((row) => typeof row === "string")
+      rows.filter((row) => typeof row === "string")
     )
-    return found.filter((row) => typeof row !== "string")
+    return rows.filter((row) => typeof row !== "string")
   })
 
 /** Returns the first file that is not valid text by itself, and one of its words decoded as Windows-1252. */
@@ -122,13 +122,13 @@ export const foreignText = (tree: Tree, files: ReadonlyArray<LabelledFile>) =>
 const failOver = ({ shown }: Tree, problems: ReadonlyArray<string>) =>
   problems.length === 0
     ? Effect.void
-    : Effect.fail(new DataError({ where: shown, problems: problems.slice(0, problemsShown), total: problems.length }))
+    : Effect.fail(new DataError({ where: shown, problems: problems.slice(0, mostProblems), total: problems.length }))
 
 // files that are read before they are written out together
 const filesAtOnce = 64
 
 /** Returns a folder's text files as rows, JSON lines. */
-const openTexts = (tree: Tree): Effect.Effect<FoundFile, DataError, Files | Scope.Scope> =>
+const openTexts = (tree: Tree): Effect.Effect<LabelledText, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const { encoding } = yield* DataDialect
     const { files } = yield* listFolder(tree, "texts")

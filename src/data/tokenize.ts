@@ -1,7 +1,7 @@
 /** Tokenizes labelled texts: token ids and a class. */
 import * as Effect from "effect/Effect"
 import { messageOf, quoted } from "../boundary/index.ts"
-import { DataError, dataError, labelHint, shownLabel, shownLabels } from "./data-error.ts"
+import { DataError, dataError, labelHint, quotedLabel, quotedLabels } from "./data-error.ts"
 import {
   type ClassificationSplit,
   type Example,
@@ -76,7 +76,7 @@ export const encoded = (
 }
 
 const unknownLabel = ({ label, where }: LabelledText, labels: ReadonlyArray<string>): DataError => {
-  const reason = `the label ${shownLabel(label)} is not among the classes ${shownLabels(labels)}`
+  const reason = `the label ${quotedLabel(label)} is not among the classes ${quotedLabels(labels)}`
   return dataError(where, `${reason}${labelHint(label, labels)}`)
 }
 

@@ -47,25 +47,25 @@ export const isBelow = (path: Path.Path, root: string, place: string): boolean =
 }
 
 /** Returns a folder's name in messages: relative to the working directory, for folders below it. */
-export const shownPath = (path: Path.Path, place: string): string => {
+export const displayPath = (path: Path.Path, place: string): string => {
   const here = path.resolve(".")
   return isBelow(path, here, path.resolve(place))
     ? path.relative(here, path.resolve(place)) || "."
     : path.resolve(place)
 }
 
-const entriesOf = (folder: string, shown: string) =>
+const entriesOf = (folder: string, label: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const reported = (file: string) => Effect.mapError((error: PlatformError) => dataError(file, platformReason(error)))
-    const names = yield* fs.readDirectory(folder).pipe(reported(shown))
+    const names = yield* fs.readDirectory(folder).pipe(reported(label))
     const kinds = yield* Effect.forEach(
       names.filter((name) => !isHidden(name)).toSorted(),
       (name) =>
         Effect.gen(function* () {
           const place = path.join(folder, name)
-          const { type } = yield* fs.lstat(place).pipe(reported(path.join(shown, name)))
+          const { type } = yield* fs.lstat(place).pipe(reported(path.join(label, name)))
           if (type !== "SymbolicLink") return { name, isFolder: type === "Directory", isLink: false }
           // a dangling link is reported as a file that cannot be read
           const isFolder = yield* Effect.match(fs.stat(place), {
@@ -86,7 +86,7 @@ const entriesOf = (folder: string, shown: string) =>
 /** Returns a folder of the system. Links are followed if their targets are in the folder as well. */
 export const folderTree = (folder: string): Effect.Effect<Tree, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
-    const shown = shownPath(path, folder)
+    const shown = displayPath(path, folder)
     return {
       place: folder,
       isPacked: false,
@@ -138,9 +138,9 @@ export const openArchive = (
   place: string
 ): Effect.Effect<{ readonly zip: Zip; readonly inside: string } | undefined, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
-    const found = placeInArchive(place)
-    if (found === undefined || (yield* isFolder(found.archive))) return undefined
-    return { zip: yield* openZip(yield* openFile(found.archive)), inside: found.inside }
+    const archive = placeInArchive(place)
+    if (archive === undefined || (yield* isFolder(archive.archive))) return undefined
+    return { zip: yield* openZip(yield* openFile(archive.archive)), inside: archive.inside }
   })
 
 type Folders = ReadonlyMap<string, { readonly folders: Set<string>; readonly files: Array<string> }>
@@ -151,11 +151,11 @@ const foldersOf = ({ entries }: Zip): Folders => {
   const folderAt = (name: string): { readonly folders: Set<string>; readonly files: Array<string> } => {
     const known = folders.get(name)
     if (known !== undefined) return known
-    const own = { folders: new Set<string>(), files: [] }
-    folders.set(name, own)
+    const root = { folders: new Set<string>(), files: [] }
+    folders.set(name, root)
     const cutAt = name.lastIndexOf("/")
     folderAt(name.slice(0, Math.max(0, cutAt))).folders.add(name.slice(cutAt + 1))
-    return own
+    return root
   }
   for (const name of entries.keys()) {
     const cutAt = name.lastIndexOf("/")
@@ -166,9 +166,9 @@ const foldersOf = ({ entries }: Zip): Folders => {
 
 /** Returns the folder that was archived, if it is the only entry; otherwise `inside`. */
 const wrapperOf = (folders: Folders, inside: string): string => {
-  const own = folders.get(inside)
-  const [only, ...more] = own?.folders ?? []
-  if (only === undefined || more.length > 0 || own!.files.length > 0) return inside
+  const entries = folders.get(inside)
+  const [only, ...more] = entries?.folders ?? []
+  if (only === undefined || more.length > 0 || entries!.files.length > 0) return inside
   const below = inside === "" ? only : `${inside}/${only}`
   return folders.get(below)!.folders.size === 0 && !isTable(folders.get(below)!.files)
     ? inside
@@ -191,10 +191,10 @@ export const archiveTree = (zip: Zip, place: string, inside: string): Tree => {
     root: root === "" ? "" : `${root}/`,
     shown,
     entries: (below) => {
-      const found = folders.get(within(below))
-      if (found === undefined)
+      const entries = folders.get(within(below))
+      if (entries === undefined)
         return Effect.fail(dataError(zip.name, `the archive has no "${cut(within(below), 100)}"`))
-      return Effect.succeed({ folders: [...found.folders].sort(), files: found.files.toSorted(), links: [] })
+      return Effect.succeed({ folders: [...entries.folders].sort(), files: entries.files.toSorted(), links: [] })
     },
     read: (name, most) => {
       const entry = zip.entries.get(within([name]))

@@ -39,7 +39,7 @@ import * as Stream from "effect/Stream"
 import { showValue } from "../../schemas/index.ts"
 import { limit, messageOf } from "../boundary/index.ts"
 import { type Fields, isFields, notAnObject } from "./columns.ts"
-import { DataError, dataError, problemsShown } from "./data-error.ts"
+import { DataError, dataError, mostProblems } from "./data-error.ts"
 import { tooManyColumns } from "./formats/format.ts"
 import { openRows } from "./formats/index.ts"
 import { placeOfLine, type RawRecord, type RowFile, recordReader, sayRead, type Table } from "./records.ts"
@@ -104,7 +104,7 @@ const readRows = (opened: RowFile, chunk: ReadonlyArray<RawRecord>): ReadonlyArr
 
 /** Returns the error for the first of these problems in words, and the total number. */
 const brokenRows = (where: string, problems: ReadonlyArray<string>, total = problems.length): DataError =>
-  new DataError({ where, problems: problems.slice(0, problemsShown), total })
+  new DataError({ where, problems: problems.slice(0, mostProblems), total })
 
 type Output<S extends StandardSchemaV1> = StandardSchemaV1.InferOutput<S>
 
@@ -149,10 +149,10 @@ const checkEach = (
     let [total, seen] = [0, 0]
     for (let chunk = yield* next; chunk !== undefined; chunk = yield* next) {
       yield* sayRead(opened.file, chunk)
-      const found = yield* problemsIn(readRows(opened, chunk))
+      const wrong = yield* problemsIn(readRows(opened, chunk))
       seen += chunk.length
-      total += found.length
-      problems.push(...found.slice(0, problemsShown - problems.length))
+      total += wrong.length
+      problems.push(...wrong.slice(0, mostProblems - problems.length))
     }
     if (total > 0) yield* brokenRows(opened.file.name, problems, total)
     if (seen === 0) yield* dataError(opened.file.name, "the file has no rows; at least one is needed")
@@ -261,14 +261,14 @@ const resultOf = (schema: StandardSchemaV1, { value, where }: Placed<unknown>) =
 const sentence = (value: unknown, { message, path = [] }: StandardSchemaV1.Issue): string => {
   // not path.map: arktype's paths are a subclass whose map turns missing entries into 0
   const keys = Array.from(path, (segment) => (typeof segment === "object" ? segment.key : segment))
-  const found = keys.reduce<Found>(inside, { value })
+  const inner = keys.reduce<Found>(inside, { value })
   const words = message.trim().replace(/\s+/g, " ")
-  const said = `${found === undefined ? "missing" : `found ${shown(found.value)}`}; ${words}`
-  return keys.length === 0 ? said : `${keys.map(String).join(".")}: ${said}`
+  const sentence = `${inner === undefined ? "missing" : `found ${valueText(inner.value)}`}; ${words}`
+  return keys.length === 0 ? sentence : `${keys.map(String).join(".")}: ${sentence}`
 }
 
 /** Formats a value. Values created in code may be anything, including circular ones. */
-const shown = (value: unknown): string => {
+const valueText = (value: unknown): string => {
   try {
     return showValue(value)
   } catch {
@@ -278,8 +278,8 @@ const shown = (value: unknown): string => {
 
 type Found = { readonly value: unknown } | undefined
 
-const inside = (found: Found, key: PropertyKey): Found => {
-  const value = found?.value
+const inside = (holder: Found, key: PropertyKey): Found => {
+  const value = holder?.value
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, key)) return undefined
   return { value: (value as { readonly [key: PropertyKey]: unknown })[key] }
 }

@@ -36,13 +36,13 @@ import { peftConfig } from "./peft/config.ts"
 import {
   type AdapterFile,
   type Place,
+  peftContent,
   placesOf,
   restoredTrainable,
   type StoredAdapted,
   siteTensorsIn,
   storedContent,
-  storedTensors,
-  writtenContent
+  storedTensors
 } from "./peft/layout.ts"
 
 /** An adapter folder that cannot be read or does not fit the model, with every problem. */
@@ -90,7 +90,7 @@ const writeTensors = (
     yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
     const contents = yield* contentsOf(adapted)
     for (const [file, content] of Object.entries(contents)) {
-      yield* writeSafetensors(path.join(folder, file), writtenContent(adapted, content), { format: "pt" })
+      yield* writeSafetensors(path.join(folder, file), peftContent(adapted, content), { format: "pt" })
     }
     return contents
   })
@@ -221,7 +221,7 @@ export const restoreAdapter = (
 ): Effect.Effect<void, AdapterError | SafetensorsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const found = new Map<AdapterFile, ReadonlyMap<string, HostTensor>>()
+    const stored = new Map<AdapterFile, ReadonlyMap<string, HostTensor>>()
     const tooLarge = new Map<Place, ReadonlyArray<number>>()
     for (const [file, inFile] of Map.groupBy(placesOf(adapted), (place) => place.file)) {
       const { tensors } = yield* readHeader(path.join(folder, file))
@@ -233,26 +233,26 @@ export const restoreAdapter = (
         return []
       })
       const content = yield* readTensors(path.join(folder, file), names)
-      found.set(file, new Map(Object.entries(storedContent(adapted, Object.fromEntries(content)))))
+      stored.set(file, new Map(Object.entries(storedContent(adapted, Object.fromEntries(content)))))
     }
-    yield* putInPlace(adapted, folder, found, { tooLarge })
+    yield* putInPlace(adapted, folder, stored, { tooLarge })
   })
 
-/** Replaces tensors of `adapted` with `found`. If any is missing, misshapen or not finite, fails with all and changes nothing. */
+/** Replaces tensors of `adapted` with `files`. If any is missing, misshapen or not finite, fails with all and changes nothing. */
 export const putInPlace = (
   adapted: StoredAdapted,
   folder: string,
-  found: Found,
+  files: Found,
   { tooLarge, asItWas = new Set(), change = (_, value) => value }: Placing
 ): Effect.Effect<void, AdapterError> =>
   Effect.gen(function* () {
     const places = placesOf(adapted)
-    const kept = new Set([...asItWas].map(placeKey))
+    const unchanged = new Set([...asItWas].map(placeKey))
     const shapes = new Map([...tooLarge].map(([place, shape]) => [placeKey(place), shape]))
     const problems = places.flatMap((place) => {
-      if (kept.has(placeKey(place))) return []
+      if (unchanged.has(placeKey(place))) return []
       const { file, name, shape: expected } = place
-      const { data, shape = shapes.get(placeKey(place)) } = found.get(file)?.get(name) ?? {}
+      const { data, shape = shapes.get(placeKey(place)) } = files.get(file)?.get(name) ?? {}
       if (shape === undefined) return [`${file}: ${name} is missing`]
       if (data === undefined || !tf.util.arraysEqual([...shape], [...expected])) {
         return [`${file}: ${name} has shape [${shape}], expected [${expected}]`]
@@ -262,13 +262,13 @@ export const putInPlace = (
     })
     if (problems.length > 0) return yield* new AdapterError({ folder, problems: condensed(problems) })
     const before = adapted.trainable
-    adapted.trainable = keptTree(() => {
-      const own = kept.size === 0 ? [] : storedTensors(adapted)
+    adapted.trainable = persistentTree(() => {
+      const current = unchanged.size === 0 ? [] : storedTensors(adapted)
       return restoredTrainable(
         adapted,
         places.map((place, i) => {
-          const stored = found.get(place.file)?.get(place.name)
-          return change(place, kept.has(placeKey(place)) ? own[i]! : tf.tensor(stored!.data, [...place.shape]))
+          const stored = files.get(place.file)?.get(place.name)
+          return change(place, unchanged.has(placeKey(place)) ? current[i]! : tf.tensor(stored!.data, [...place.shape]))
         })
       )
     })
@@ -280,7 +280,8 @@ const placeKey = ({ file, name }: Place): string => `${file}\0${name}`
 const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, n) => product * n, 1)
 
 /** Copies a tree made by tensor code into handles of its own. */
-const keptTree = (f: () => Trainable): Trainable => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), f()))
+const persistentTree = (f: () => Trainable): Trainable =>
+  tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), f()))
 
 /** Returns the first six problems in full and counts the rest: the wrong adapter is one mistake, not one per tensor. */
 const condensed = (problems: ReadonlyArray<string>): ReadonlyArray<string> =>

@@ -130,11 +130,11 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
     const record = yield* readRecord(folder)
     const { tensors } = yield* readHeader(path.join(folder, files.tensors))
     const list = (prefix: string): ReadonlyArray<StoredTensor> => {
-      const found: Array<StoredTensor> = []
+      const stored: Array<StoredTensor> = []
       for (;;) {
-        const tensor = tensors.get(`${prefix}.${found.length}`)
-        if (tensor === undefined) return found
-        found.push(tensor)
+        const tensor = tensors.get(`${prefix}.${stored.length}`)
+        if (tensor === undefined) return stored
+        stored.push(tensor)
       }
     }
     const stored = {
@@ -186,8 +186,8 @@ export const restoreCheckpoint = (
     }
     // what other ranks hold is not uploaded: together it may be more than there is room for
     const places = optimizer.map(({ shape }) => new Elsewhere(0, shape))
-    const own = new Set(sharedState(stateWith(places)).tensors)
-    const left = new Set(optimizer.filter((_, i) => !own.has(places[i]!)))
+    const shared = new Set(sharedState(stateWith(places)).tensors)
+    const left = new Set(optimizer.filter((_, i) => !shared.has(places[i]!)))
     const uploaded = yield* uploadedTensors(folder, [...trainable, ...start, ...optimizer], (one) => !left.has(one))
     adapted.trainable = withFrozen(
       withTensors(adapted.trainable, tensorsFrom(uploaded, trainable)),
@@ -256,10 +256,10 @@ const verify = (folder: string) =>
     const sums = yield* readTextFile(path.join(folder, files.sums), 4096)
     for (const name of [files.record, files.tensors]) {
       const expected = new RegExp(`^([0-9a-f]{64}) {2}${name.replace(".", "\\.")}$`, "m").exec(sums)?.[1]
-      const found = yield* sha256Of(path.join(folder, name)).pipe(
+      const checksum = yield* sha256Of(path.join(folder, name)).pipe(
         Effect.mapError(({ reason }) => damaged(folder, `${name}: ${reason}`))
       )
-      if (found === expected) continue
+      if (checksum === expected) continue
       return yield* damaged(folder, `${name} has a different SHA-256 than ${files.sums} says`)
     }
   })
@@ -281,12 +281,12 @@ const mustFit = (
 ) => {
   const shapes = (list: ReadonlyArray<{ readonly shape: ReadonlyArray<number> }>) =>
     list.map(({ shape }) => cut(`[${shape}]`))
-  const [expected, found] = [shapes(current), shapes(stored)]
-  const at = expected.findIndex((shape, i) => shape !== found[i])
-  if (at < 0 && expected.length === found.length) return Effect.void
+  const [expected, storedShapes] = [shapes(current), shapes(stored)]
+  const at = expected.findIndex((shape, i) => shape !== storedShapes[i])
+  if (at < 0 && expected.length === storedShapes.length) return Effect.void
   const reason =
-    expected.length === found.length
-      ? `${kind} tensor ${at} has shape ${found[at]}, the model's has ${expected[at]}`
-      : `it holds ${found.length} ${kind} tensors, the model has ${expected.length}`
+    expected.length === storedShapes.length
+      ? `${kind} tensor ${at} has shape ${storedShapes[at]}, the model's has ${expected[at]}`
+      : `it holds ${storedShapes.length} ${kind} tensors, the model has ${expected.length}`
   return Effect.fail(new CheckpointMisfit({ folder, reason }))
 }

@@ -52,9 +52,9 @@ const hold = (tensor: Tensor, name: string): Effect.Effect<HeldTensor, DeviceRea
       release: () => {}
     }))
   }
-  const own = tensor.clone()
-  const release = () => own.dispose()
-  const read = readTensor(own, name) as Effect.Effect<Float32Array, DeviceReadError>
+  const copy = tensor.clone()
+  const release = () => copy.dispose()
+  const read = readTensor(copy, name) as Effect.Effect<Float32Array, DeviceReadError>
   return Effect.succeed({ shape, take: Effect.ensuring(read, Effect.sync(release)), release })
 }
 

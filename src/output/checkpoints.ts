@@ -159,8 +159,8 @@ const prune = (folder: string, keep: number, best: number | undefined) =>
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const complete = yield* checkpointsIn(folder)
-    const kept = new Set(complete.slice(-keep))
-    const old = complete.filter((name) => !kept.has(name) && stepOf(name) !== best)
+    const newest = new Set(complete.slice(-keep))
+    const old = complete.filter((name) => !newest.has(name) && stepOf(name) !== best)
     for (const name of old) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
   })
 
@@ -248,8 +248,8 @@ export const clearTemporary = (
       for (const name of names) {
         const pid = /\.tmp-(\d+)(-[0-9a-f]{12})?$/.exec(name)?.[1]
         // a process that died may have had this one's number, which writes nothing yet
-        const own = folder !== shared || Number(pid) === ownNumber
-        const left = pid !== undefined && (own || (yield* isLeftover(name, true)))
+        const removable = folder !== shared || Number(pid) === ownNumber
+        const left = pid !== undefined && (removable || (yield* isLeftover(name, true)))
         if (left) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }
     }

@@ -81,9 +81,9 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
         continue
       }
       const archive = placeInArchive(place)?.archive
-      const own = archive === undefined || (yield* isFolder(archive)) ? place : archive
+      const source = archive === undefined || (yield* isFolder(archive)) ? place : archive
       // what the Hub has under an address are files of its cache, one or several
-      const files = yield* filesOfRows(own).pipe(
+      const files = yield* filesOfRows(source).pipe(
         Effect.provideService(AskedSplit, split === "chatTemplate" ? null : (split as keyof Splits)),
         Effect.orElseSucceed(() => [])
       )
@@ -131,13 +131,13 @@ export const fromInputs = (plan: RunPlan, recorded: Inputs = {}): Hashing<Readon
     if (from === undefined) return []
     const path = yield* Path.Path
     const { peftFiles } = yield* Effect.promise(() => import("../peft/index.ts"))
-    const found = yield* Effect.result(peftFiles(from))
-    if (Result.isFailure(found)) {
+    const files = yield* Effect.result(peftFiles(from))
+    if (Result.isFailure(files)) {
       return Object.entries(recorded).flatMap(([name, sha256]) =>
         name.startsWith(FROM) ? [{ name, sha256, holdsWeights: false }] : []
       )
     }
-    return yield* Effect.forEach(found.success, (file) =>
+    return yield* Effect.forEach(files.success, (file) =>
       Effect.map(inputHash(file), (sha256) => ({ name: `${FROM}${path.basename(file)}`, sha256, holdsWeights: false }))
     )
   })

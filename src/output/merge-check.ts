@@ -114,8 +114,8 @@ export const compareOutputs = (
   }
   const rows = unmerged.length / width
   const best = (outputs: Float32Array, row: number) => {
-    const own = outputs.subarray(row * width, (row + 1) * width)
-    return own.indexOf(Math.max(...own))
+    const rowOutputs = outputs.subarray(row * width, (row + 1) * width)
+    return rowOutputs.indexOf(Math.max(...rowOutputs))
   }
   let sameLabel = 0
   for (let row = 0; row < rows; row++) if (best(unmerged, row) === best(merged, row)) sameLabel++

@@ -64,9 +64,9 @@ export const writeMergedCausal = (
     const linear = new Set(model.fanInFanOut ? model.sites.map((site) => `${site.name}.weight`) : [])
     const tensors = new Map<string, Source>()
     for (const { name } of model.parameters) {
-      const own = trained.get(name) ?? rounded.get(name)
-      const written = own === undefined ? copied(source, model.stored.get(name)!) : changed(own, linear.has(name))
-      tensors.set(exportedName(model, name), written)
+      const values = trained.get(name) ?? rounded.get(name)
+      const tensor = values === undefined ? copied(source, model.stored.get(name)!) : changed(values, linear.has(name))
+      tensors.set(exportedName(model, name), tensor)
     }
     yield* writeTensorShards(folder, tensors, shardBytes)
     yield* writeMergedConfig(source.where, folder, mergedCausalConfig(source.config, model))

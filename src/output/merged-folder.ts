@@ -41,8 +41,8 @@ export const writeMergedFolder = <M extends FolderDescription & Network>(
     const trained = trainedParameters(adapted)
     const rounded = [...roundedParameters(adapted)].filter(([name]) => !trained.has(name))
     for (const [name, { shape, read }] of [...trained, ...rounded]) {
-      const own = model.stored.get(name) ?? model.exported.nameOf(name)
-      tensors.set(own, { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) })
+      const tensorName = model.stored.get(name) ?? model.exported.nameOf(name)
+      tensors.set(tensorName, { dtype: "F32", shape, bytes: Effect.map(read, bytesOf) })
     }
     yield* writeTensorShards(folder, tensors, shardBytes)
     // described before, so it is an object

@@ -58,11 +58,11 @@ const readOnce = (name: string, make: () => Tensor2D): Effect.Effect<Float32Arra
 /** Returns, by the family's parameter names, W′ of every adapted site and each tensor that was trained itself, heads included. */
 export const trainedParameters = <M extends Network>(adapted: Adapted<M>): ReadonlyMap<string, ChangedParameter> => {
   const { model, sites, trainable } = adapted
-  const own = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
+  const names = new Set([...model.parameters, ...model.head.parameters].map(({ name }) => name))
   const read = (tensor: Tensor, name: string) =>
     readTensor(tensor, name) as Effect.Effect<Float32Array, DeviceReadError>
   const dense = trainable.dense
-    .filter(({ name }) => own.has(name)) // a method may train more than parameters, a scale for instance; `merge` knows what of
+    .filter(({ name }) => names.has(name)) // a method may train more than parameters, a scale for instance; `merge` knows what of
     .map(({ name, value }) => [name, { shape: value.shape, read: read(value, name) }] as const)
   const merged = sites.map((site) => {
     const name = `${site.name}.weight`
@@ -114,7 +114,7 @@ export const writeMergedTensors = <M extends ModelDescription & Network>(
     }
     const trained = trainedParameters(adapted)
     const rounded = [...roundedParameters(adapted)].filter(([name]) => !trained.has(name))
-    const changed = [...[...trained].filter(([name]) => !isOwnHead(model, name)), ...rounded]
+    const changed = [...[...trained].filter(([name]) => !isSeparateHead(model, name)), ...rounded]
     for (const [name, { shape, read }] of changed) {
       const old = find(name)?.name
       const exported = old === undefined ? classParameterName(model, name) : exportedStoredName(model, prefix, old)
@@ -132,7 +132,7 @@ export const copied = (tensor: StoredTensor): MergedTensor =>
     : { dtype: tensor.dtype, shape: tensor.shape, bytes: readStoredBytes(tensor) }
 
 /** Returns whether a tensor belongs to a head that no class of transformers has, which is saved separately. */
-const isOwnHead = ({ head }: ModelDescription, name: string): boolean =>
+const isSeparateHead = ({ head }: ModelDescription, name: string): boolean =>
   head.pooling !== "pooler" && head.parameters.some((parameter) => parameter.name === name)
 
 /** Returns whether a tensor belongs to a stored classifier that this model does not use. */

@@ -23,7 +23,7 @@ import {
   markdown
 } from "./model-card/card-source.ts"
 import { metadata } from "./model-card/metadata.ts"
-import { baselineText, keptText } from "./outcome.ts"
+import { baselineText, checkpointText } from "./outcome.ts"
 import type { EvaluationReport, RunReport } from "./run.ts"
 
 /** Writes the model card of a finished run next to its adapter. */
@@ -35,7 +35,7 @@ export const writeModelCard = (
   Effect.gen(function* () {
     const path = yield* Path.Path
     // relative to the working directory, as the user gave them
-    const publishable = (given: string) => (path.isAbsolute(given) ? path.basename(given) : given)
+    const publishable = (place: string) => (path.isAbsolute(place) ? path.basename(place) : place)
     const source: CardSource = {
       resolved,
       report,
@@ -101,11 +101,11 @@ const results = ({ before, validation, test, baseline }: RunReport, metrics: Met
   const after = [validation, test].filter((report) => report !== null)
   if (after.length === 0) return "It was not evaluated, so its quality is unknown."
   const rows = [...(before === null ? [] : [row("before", before)]), ...after.map((report) => row("after", report))]
-  const told = after.flatMap(({ split }) => {
+  const sentences = after.flatMap(({ split }) => {
     const nothing = baseline[split]
     return nothing === null ? [] : [`${markdown(baselineText(metrics, nothing))} on ${split}.`]
   })
-  return [table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows), ...told].join("\n\n")
+  return [table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows), ...sentences].join("\n\n")
 }
 
 /** Notes that the rank in the files differs from the trained rank. */
@@ -154,7 +154,11 @@ const decidedRow = ({ selected: { ranks } }: ResolvedPlan): ReadonlyArray<readon
   ]
 }
 
-const procedure = ({ resolved, report }: CardSource, { settings: own }: CardParts, metrics: Metrics): string => {
+const procedure = (
+  { resolved, report }: CardSource,
+  { settings: kindSettings }: CardParts,
+  metrics: Metrics
+): string => {
   const { plan } = resolved
   const { kind: optimizer, schedule, ...settings } = plan.optimizer
   const rows: ReadonlyArray<readonly [string, unknown]> = [
@@ -167,9 +171,9 @@ const procedure = ({ resolved, report }: CardSource, { settings: own }: CardPart
     ...(report.rate === undefined ? [] : [["learning rate (auto)", report.rate.reason] as const]),
     ["schedule", Object.entries(schedule).map(([name, value]) => (name === "kind" ? `${value}` : `${name} ${value}`))],
     ["steps", report.steps === report.planned ? report.steps : `${report.steps} of ${report.planned}`],
-    ["state", report.kept === null ? null : keptText(metrics, report.kept, report)],
+    ["state", report.kept === null ? null : checkpointText(metrics, report.kept, report)],
     ["rows per step", plan.training.batchSize * plan.training.accumulate],
-    ...own,
+    ...kindSettings,
     ["seed", plan.seed],
     [
       "versions",

@@ -131,14 +131,14 @@ export const stoppedText = (
   }
 ): string => {
   const metric = metrics[name]
-  const shown = metric === undefined ? "" : ` (${formatMetric(metric, value)})`
-  const since = step === 0 ? "was never a number" : `was last better at step ${step}${shown}`
+  const scoreText = metric === undefined ? "" : ` (${formatMetric(metric, value)})`
+  const since = step === 0 ? "was never a number" : `was last better at step ${step}${scoreText}`
   const ago = `${counted(evaluations, "evaluation")} ago`
   return `stopped after step ${steps} of ${planned}: validation ${metric?.label ?? name} ${since}, ${ago}`
 }
 
 /** Returns "the best checkpoint, step 64 of 80 (validation loss 0.247; 0.391 at the last step)". */
-export const keptText = (
+export const checkpointText = (
   metrics: Metrics,
   {
     step,
@@ -162,12 +162,12 @@ export const keptText = (
   const metric = metrics[name]
   const other = metric === undefined || compared === undefined ? undefined : formatMetric(metric, compared.value)
   const last = step === steps || other === undefined ? "" : `; ${other} at the last step`
-  const shown = metric === undefined ? "" : ` (validation ${metric.label} ${formatMetric(metric, value)}${last})`
-  if (step !== steps) return `the best checkpoint, step ${step} of ${steps}${shown}`
-  if (compared === undefined) return `the last checkpoint, which is the best${shown}`
+  const scoreText = metric === undefined ? "" : ` (validation ${metric.label} ${formatMetric(metric, value)}${last})`
+  if (step !== steps) return `the best checkpoint, step ${step} of ${steps}${scoreText}`
+  if (compared === undefined) return `the last checkpoint, which is the best${scoreText}`
   const on = rows === undefined ? "the validation rows" : counted(rows, "row")
   const had = other === undefined ? " was better" : ` had ${other}`
-  return `the last checkpoint${shown}: step ${compared.step}${had}, a difference that ${on} cannot tell from chance`
+  return `the last checkpoint${scoreText}: step ${compared.step}${had}, a difference that ${on} cannot tell from chance`
 }
 
 /**

@@ -153,8 +153,8 @@ export const findRun = (
     const folder = yield* runFolder(directory)
     const guard = yield* lockRun(directory)
     yield* clearTemporary([folder.checkpoints, folder.adapter], directory).pipe(within(guard))
-    const found = yield* newestCheckpoint(folder.checkpoints)
-    const { checkpoint, damaged } = found
+    const newest = yield* newestCheckpoint(folder.checkpoints)
+    const { checkpoint, damaged } = newest
     const written = yield* planIn(resolved, directory)
     const report = yield* reportIn(folder)
     const record = checkpoint?.record ?? recordIn(report)
@@ -170,7 +170,7 @@ export const findRun = (
     }
     const instead = checkpoint === null ? "there is no earlier one" : "resuming from the one before it"
     yield* Effect.forEach(damaged, ({ message }) => notice(`${message}; ${instead}`))
-    yield* setAside(found).pipe(within(guard))
+    yield* setAside(newest).pipe(within(guard))
     const finished = report !== null && isDone(report, resolved) ? report : null
     if (checkpoint === null && report !== null && finished === null) {
       return yield* new NoCheckpoint({ directory, steps: report.steps })

@@ -77,8 +77,8 @@ export const checkFree = (directory: string | undefined): Effect.Effect<void, Ru
   Effect.gen(function* () {
     if (directory === undefined) return
     const fs = yield* FileSystem.FileSystem
-    const taken = yield* fs.exists(directory).pipe(Effect.orElseSucceed(() => false))
-    if (taken) return yield* new RunFolderExists({ directory })
+    const exists = yield* fs.exists(directory).pipe(Effect.orElseSucceed(() => false))
+    if (exists) return yield* new RunFolderExists({ directory })
   })
 
 /** Creates `directory` or, if it is undefined, the first free `runs/<name>-<n>`. */
@@ -159,8 +159,8 @@ const takeLock = (directory: string, file: string) =>
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const name = path.resolve(file)
-    const own = yield* thisProcess
-    const content = JSON.stringify(own)
+    const owner = yield* thisProcess
+    const content = JSON.stringify(owner)
     const create: Effect.Effect<void, PlatformError | RunLocked, FileSystem.FileSystem> = createWhole(
       file,
       content
@@ -171,7 +171,7 @@ const takeLock = (directory: string, file: string) =>
       )
     )
     const acquire = Effect.gen(function* () {
-      if (held.has(name)) return yield* new RunLocked({ directory, ...own })
+      if (held.has(name)) return yield* new RunLocked({ directory, ...owner })
       yield* create
       held.add(name)
     })
@@ -221,8 +221,8 @@ const removeDead = (directory: string, file: string) =>
         if (owner === undefined) return
         const { pid, host } = owner
         // this process holds no lock that it does not know of
-        const own = pid === ownNumber && host === hostname()
-        if (!own && !(yield* isGone(owner))) return yield* new RunLocked({ directory, pid, host })
+        const isThisProcess = pid === ownNumber && host === hostname()
+        if (!isThisProcess && !(yield* isGone(owner))) return yield* new RunLocked({ directory, pid, host })
       })
     yield* mustBeDead(yield* contentOf(file))
     // another process may have taken over in between: then its lock was moved here, and goes back

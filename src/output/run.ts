@@ -95,8 +95,8 @@ export const planIn = (
   directory: string
 ): Effect.Effect<RunPlan, never, Path.Path> =>
   Effect.map(relocate(plan, directory), ({ $schema: _, output: { directory: __, ...output }, data, ...sections }) => {
-    const own = templateOf(plan) === undefined ? data : { ...data, chatTemplate: CHAT_TEMPLATE }
-    return Schema.decodeUnknownSync(RunPlan)({ ...sections, data: own, output })
+    const dataSection = templateOf(plan) === undefined ? data : { ...data, chatTemplate: CHAT_TEMPLATE }
+    return Schema.decodeUnknownSync(RunPlan)({ ...sections, data: dataSection, output })
   })
 
 /** Returns the chat template's file, if the plan names one. */

@@ -51,8 +51,8 @@ export const writeTensorShards = <E, R>(
   Effect.gen(function* () {
     const path = yield* Path.Path
     const write = (file: string, names: ReadonlyArray<string>) => {
-      const own = new Map(names.map((name) => [name, tensors.get(name)!]))
-      return streamSafetensors(path.join(folder, file), own, (name) => own.get(name)!.bytes, { format: "pt" })
+      const ofShard = new Map(names.map((name) => [name, tensors.get(name)!]))
+      return streamSafetensors(path.join(folder, file), ofShard, (name) => ofShard.get(name)!.bytes, { format: "pt" })
     }
     const groups = groupsOf(tensors, limit)
     if (groups.length <= 1) return yield* write(SINGLE_FILE, [...tensors.keys()])

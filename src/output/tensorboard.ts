@@ -104,7 +104,7 @@ const numbersIn = (tree: object, place: string): Scalars =>
   })
 
 /** Returns the numbers of a row itself, except those in `without`. */
-const ownNumbers = (row: EventRow, place: string, without: ReadonlyArray<string>): Scalars =>
+const scalarsOf = (row: EventRow, place: string, without: ReadonlyArray<string>): Scalars =>
   numbersIn(
     Object.fromEntries(
       Object.entries(row).filter(([key, value]) => typeof value === "number" && !without.includes(key))
@@ -122,12 +122,12 @@ const tagging = () => {
       return isRecord(part) ? numbersIn(part, place) : []
     }
     if (row.kind === "step")
-      return [...ownNumbers(row, "train", ["step", "rows", "tokens"]), ...within("health", "health")]
+      return [...scalarsOf(row, "train", ["step", "rows", "tokens"]), ...within("health", "health")]
     if (row.kind === "diagnostics") return within("mean", "diagnostics")
     const [split, rows] = [String(fields.get("split")), Number(fields.get("rows"))]
     if (!firstRows.has(split)) firstRows.set(split, rows)
     const curve = firstRows.get(split) === rows ? split : `${split} (${rows} rows)`
-    return ownNumbers(row, curve, ["step", "rows"])
+    return scalarsOf(row, curve, ["step", "rows"])
   }
 }
 
@@ -175,8 +175,8 @@ export const openEvents = ({
       return values.length === 0 ? new Uint8Array() : scalars(time, row.step, values)
     }
     // those of the step itself are forgotten with it; where there is no file yet, all of them are new
-    const told = history.map((row) => [row.step, ofRow(opened, row)] as const)
-    const again = told.filter(([at]) => before.length === 0 || at >= step).map(([, bytes]) => bytes)
+    const points = history.map((row) => [row.step, ofRow(opened, row)] as const)
+    const again = points.filter(([at]) => before.length === 0 || at >= step).map(([, bytes]) => bytes)
     const indented = JSON.stringify(plan, null, 2).replaceAll(/^/gm, "    ")
     yield* write(
       bytesOf(fileVersion(opened), sessionStart(opened, step), markdown(opened, step, "plan", indented), ...again)

@@ -40,24 +40,24 @@ export const paddingOf = (config: unknown): Pick<TokenizerUse, "padId"> => {
 const WHOLE = "PreTrainedTokenizerFast"
 
 /** Returns the complete tokenizer_config.json for a tokenizer.json, based on the base model's. */
-export const tokenizerConfigFor = (tokenizer: Json, { auto_map: _code, ...own }: Json, use: TokenizerUse): Json => {
-  const named = own["tokenizer_class"]
+export const tokenizerConfigFor = (tokenizer: Json, { auto_map: _code, ...config }: Json, use: TokenizerUse): Json => {
+  const named = config["tokenizer_class"]
   const added = Array.isArray(tokenizer["added_tokens"]) ? tokenizer["added_tokens"].filter(isRecord) : []
   const pad = added.find(({ id }) => id === use.padId)?.["content"]
-  const padding = own["pad_token"] == null && typeof pad === "string" ? { pad_token: pad } : {}
+  const padding = config["pad_token"] == null && typeof pad === "string" ? { pad_token: pad } : {}
   const inputs = ["input_ids", ...(use.tokenTypes === 0 ? [] : ["token_type_ids"]), "attention_mask"]
-  const bert = use.tokenTypes > 1 ? bertOptions(tokenizer, own) : undefined
+  const bert = use.tokenTypes > 1 ? bertOptions(tokenizer, config) : undefined
   if (bert !== undefined) {
-    const inputNames = own["model_input_names"] === undefined ? {} : { model_input_names: inputs }
+    const inputNames = config["model_input_names"] === undefined ? {} : { model_input_names: inputs }
     const isBert = named === "BertTokenizer" || named === "BertTokenizerFast"
-    return { ...own, ...padding, tokenizer_class: isBert ? named : "BertTokenizer", ...bert, ...inputNames }
+    return { ...config, ...padding, tokenizer_class: isBert ? named : "BertTokenizer", ...bert, ...inputNames }
   }
   const { ends } = use
   // either makes transformers replace the template of tokenizer.json
-  const saysMarks = own["add_bos_token"] !== undefined || own["add_eos_token"] !== undefined
+  const saysMarks = config["add_bos_token"] !== undefined || config["add_eos_token"] !== undefined
   const marks = ends !== undefined && saysMarks ? { add_bos_token: ends.begins, add_eos_token: ends.finishes } : {}
-  const side = ends === undefined || own["padding_side"] !== undefined ? {} : { padding_side: "left" }
-  return { ...own, ...padding, ...marks, ...side, tokenizer_class: WHOLE, model_input_names: inputs }
+  const side = ends === undefined || config["padding_side"] !== undefined ? {} : { padding_side: "left" }
+  return { ...config, ...padding, ...marks, ...side, tokenizer_class: WHOLE, model_input_names: inputs }
 }
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
@@ -65,12 +65,12 @@ const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.str
 const recordOf = (value: unknown): Json => (isRecord(value) ? value : {})
 
 /** Returns the options with which `BertTokenizer` builds this tokenizer.json from its vocabulary; undefined: it builds a different one. */
-const bertOptions = (tokenizer: Json, own: Json): Json | undefined => {
+const bertOptions = (tokenizer: Json, config: Json): Json | undefined => {
   const [normalizer, pre, after, model] = ["normalizer", "pre_tokenizer", "post_processor", "model"].map((part) =>
     recordOf(tokenizer[part])
   ) as [Json, Json, Json, Json]
   const tokenOf = (name: string, usual: string) => {
-    const value = own[name]
+    const value = config[name]
     return (isRecord(value) ? value["content"] : value) ?? usual
   }
   const [cls, sep] = [tokenOf("cls_token", "[CLS]"), tokenOf("sep_token", "[SEP]")]
@@ -107,9 +107,9 @@ export const writeTokenizerConfig = (base: string, folder: string, use: Tokenize
         Effect.map(recordOf),
         Effect.orElseSucceed((): Json => ({}))
       )
-    const [tokenizer, own] = [yield* read("tokenizer.json"), yield* read("tokenizer_config.json")]
+    const [tokenizer, tokenizerConfig] = [yield* read("tokenizer.json"), yield* read("tokenizer_config.json")]
     // a model of images has none
     if (!isRecord(tokenizer["model"])) return
-    const config = tokenizerConfigFor(tokenizer, own, use)
-    if (!same(config, own)) yield* writeJson(path.join(folder, "tokenizer_config.json"), config)
+    const config = tokenizerConfigFor(tokenizer, tokenizerConfig, use)
+    if (!same(config, tokenizerConfig)) yield* writeJson(path.join(folder, "tokenizer_config.json"), config)
   })

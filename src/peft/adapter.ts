@@ -72,9 +72,9 @@ const backbones: ReadonlyArray<{ readonly prefix: string; readonly modules?: Reg
  * BertModel does not have), and replaces names from earlier versions of the class. Names of language models are the same in every supported class.
  */
 export const bareName = (name: string): string => {
-  const own = name.startsWith(START) ? name.slice(START.length) : name
-  const prefix = prefixOf(own)
-  const bare = own.slice(prefix.length)
+  const module = name.startsWith(START) ? name.slice(START.length) : name
+  const prefix = prefixOf(module)
+  const bare = module.slice(prefix.length)
   // only with its prefix does a name say which family it is of
   return imageFamilies.find((family) => family.prefix === prefix)?.currentName(bare) ?? bare
 }
@@ -192,19 +192,19 @@ const sitesIn = ({ reading, shared }: PeftConfig, tensors: Tensors): Sites => {
   const saved = new Set<string>()
   const foreign: Array<string> = []
   for (const [name, tensor] of tensors) {
-    if (shared.some((own) => name === `base_model.${own}`)) continue
-    const own = name.startsWith(START) ? name.slice(START.length) : undefined
-    const part = parts.find((part) => own?.endsWith(`.${part}`))
-    if (own !== undefined && part !== undefined) {
-      const module = own.slice(0, -part.length - 1)
+    if (shared.some((sharedName) => name === `base_model.${sharedName}`)) continue
+    const siteName = name.startsWith(START) ? name.slice(START.length) : undefined
+    const part = parts.find((part) => siteName?.endsWith(`.${part}`))
+    if (siteName !== undefined && part !== undefined) {
+      const module = siteName.slice(0, -part.length - 1)
       const site = sites.get(module) ?? new Map<string, StoredTensor>()
       sites.set(module, site.set(part, tensor))
     } else if (
-      own === undefined ||
-      /(^|[._])(lora|vera|adalora|ia3|hada|lokr|token_adapter|base_layer)([._]|$)/.test(own)
+      siteName === undefined ||
+      /(^|[._])(lora|vera|adalora|ia3|hada|lokr|token_adapter|base_layer)([._]|$)/.test(siteName)
     ) {
       foreign.push(name)
-    } else saved.add(own.slice(0, Math.max(0, own.lastIndexOf("."))))
+    } else saved.add(siteName.slice(0, Math.max(0, siteName.lastIndexOf("."))))
   }
   const embeddings = foreign.filter((name) => name.includes("lora_embedding"))
   const unknown = foreign.filter((name) => !name.includes("lora_embedding"))
@@ -241,15 +241,15 @@ const withoutCopies = (sites: Sites, tensors: Tensors) =>
     const { saved } = sites
     const embedding =
       saved.find((module) => module === SHARED_EMBEDDING) ?? saved.find((module) => EMBEDDING.test(module))
-    const own = tensors.get(`${START}${embedding}.weight`)
-    if (own === undefined) return sites
+    const table = tensors.get(`${START}${embedding}.weight`)
+    if (table === undefined) return sites
     const mayBe = (module: string) =>
       module !== embedding && (module === OUTPUT_LAYER || (embedding === SHARED_EMBEDDING && EMBEDDING.test(module)))
     const isCopy = (module: string) =>
       Effect.gen(function* () {
         const other = tensors.get(`${START}${module}.weight`)
-        if (!mayBe(module) || other === undefined || other.end - other.begin !== own.end - own.begin) return false
-        const [one, two] = [yield* readStoredBytes(own), yield* readStoredBytes(other)]
+        if (!mayBe(module) || other === undefined || other.end - other.begin !== table.end - table.begin) return false
+        const [one, two] = [yield* readStoredBytes(table), yield* readStoredBytes(other)]
         return one.every((byte, i) => byte === two[i])
       })
     const copies = yield* Effect.filter(saved, isCopy)
@@ -285,10 +285,10 @@ const sectionOf = (
   const sizes = sizesOf(config, rules, modules)
   const problems = [
     ...agreement(rules, modules),
-    ...sizes.flatMap((own) => shapeProblem(config, own, sites.get(own.module)!) ?? [])
+    ...sizes.flatMap((size) => shapeProblem(config, size, sites.get(size.module)!) ?? [])
   ]
   const folded = reading.added === undefined ? [] : sizes.filter(({ module }) => isOfHead(bareName(module)))
-  const adapted = sizes.filter((own) => !folded.includes(own))
+  const adapted = sizes.filter((size) => !folded.includes(size))
   const body = saved.map(bareName).filter((module) => !isOfHead(module))
   return {
     section: {
@@ -344,14 +344,14 @@ const shapeProblem = (
 /** Returns the layers whose rank or α differs from the section's. */
 const overridesOf = ({ sizes }: PeftConfig, sites: ReadonlyArray<SiteSizes>): Written => {
   const others = Map.groupBy(
-    sites.filter((own) => sizes !== undefined && (own.rank !== sizes.rank || own.alpha !== sizes.alpha)),
-    (own) => `${own.rank} ${own.alpha}`
+    sites.filter((site) => sizes !== undefined && (site.rank !== sizes.rank || site.alpha !== sizes.alpha)),
+    (site) => `${site.rank} ${site.alpha}`
   )
   if (others.size === 0) return {}
-  const overrides = [...others.values()].map((own) => ({
-    targets: own.map(({ module }) => bareName(module)),
-    rank: own[0]!.rank,
-    alpha: own[0]!.alpha
+  const overrides = [...others.values()].map((site) => ({
+    targets: site.map(({ module }) => bareName(module)),
+    rank: site[0]!.rank,
+    alpha: site[0]!.alpha
   }))
   return { overrides }
 }

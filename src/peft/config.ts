@@ -71,7 +71,7 @@ export const peftConfigOf = (
     const what = Object.hasOwn(others, type) ? ` (${others[type]})` : ""
     const types = [...new Set(layouts.map(({ reading }) => JSON.stringify(reading.type)))]
     const expected = `${types.slice(0, -1).join(", ")} or ${types.at(-1)}`
-    return { problems: [`peft_type: found ${shown(type)}${what}; expected ${expected}`] }
+    return { problems: [`peft_type: found ${valueText(type)}${what}; expected ${expected}`] }
   }
   const { reading, shared } = layout
   const read = fieldsOf(json)
@@ -103,24 +103,26 @@ const unsupported = (json: Readonly<Record<string, unknown>>, fields: ReadonlyAr
   const { bias = "none", init_lora_weights: init } = json
   const further = Object.entries(json).filter(([key, value]) => !fields.includes(key) && !isUnasked(value))
   return [
-    ...(bias === "none" ? [] : [`bias: found ${shown(bias)}; training biases in addition to LoRA is not supported`]),
+    ...(bias === "none"
+      ? []
+      : [`bias: found ${valueText(bias)}; training biases in addition to LoRA is not supported`]),
     ...(typeof init === "string" && changesTheBase.test(init)
       ? [
-          `init_lora_weights: found ${shown(init)}, which changes the base's weights when PEFT loads it; save the adapter as plain LoRA in Python (save_pretrained with path_initial_model_for_weight_conversion)`
+          `init_lora_weights: found ${valueText(init)}, which changes the base's weights when PEFT loads it; save the adapter as plain LoRA in Python (save_pretrained with path_initial_model_for_weight_conversion)`
         ]
       : []),
-    ...further.map(([key, value]) => `${quoted(key)}: found ${shown(value)}, which is not supported`)
+    ...further.map(([key, value]) => `${quoted(key)}: found ${valueText(value)}, which is not supported`)
   ]
 }
 
-const shown = (value: unknown): string => cut(JSON.stringify(value) ?? "nothing", 60)
+const valueText = (value: unknown): string => cut(JSON.stringify(value) ?? "nothing", 60)
 
 /** Accessors for the fields of a configuration, which record the fields that a method reads and the problems found. */
 const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   const problems: Array<string> = []
   const asked: Array<string> = []
   const wrong = <T>(name: string, value: unknown, expected: string, instead: T): T => {
-    problems.push(`${name}: found ${shown(value)}; expected ${expected}`)
+    problems.push(`${name}: found ${valueText(value)}; expected ${expected}`)
     return instead
   }
   const tooLong = (name: string, length: number): boolean => {
@@ -165,9 +167,9 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
     },
     choice: <T extends string>(name: string, allowed: ReadonlyArray<T>) => {
       const value = json[name] ?? null
-      const found = allowed.find((one) => one === value) ?? null
+      const allowedValue = allowed.find((one) => one === value) ?? null
       const words = allowed.map((one) => JSON.stringify(one)).join(", ")
-      return found !== null || value === null ? found : wrong(name, value, `${words} or null`, null)
+      return allowedValue !== null || value === null ? allowedValue : wrong(name, value, `${words} or null`, null)
     },
     /** Rejects null as PEFT does: its default applies to absent fields only. */
     number: (name: string, otherwise: number, bounds: PeftBounds) => {

@@ -57,8 +57,8 @@ export const matched = (
         return instead
       }
     }
-    const asked = attempt(make, () => otherwise)
-    return (name: string): A => attempt(() => asked(name), otherwise)
+    const value = attempt(make, () => otherwise)
+    return (name: string): A => attempt(() => value(name), otherwise)
   }
   const expression = (field: string, source: string, before = "", after = ""): Means =>
     guarded(field, source, () => fullMatch(source, before, after), false)

@@ -77,25 +77,25 @@ export const reasonOf = (cause: unknown): string =>
 
 /** Returns a predicate: whether `before`, the pattern and `after` together match a whole name. */
 export const fullMatch = (source: string, before = "", after = ""): ((name: string) => boolean) => {
-  const expression = expressionOf(source, (own) => `^${before}${own}${after}$`)
-  return (name) => found(expression, name) !== null
+  const expression = expressionOf(source, (body) => `^${before}${body}${after}$`)
+  return (name) => match(expression, name) !== null
 }
 
 /** Finds the first number between dots after a match of the pattern, which starts at the beginning of a name or after a dot. */
 export const numberAfter = (source: string): ((name: string) => number | undefined) => {
-  const expression = expressionOf(source, (own) => `^(?:.*?\\.)?${own}\\.(?<number>\\d+)\\.`)
+  const expression = expressionOf(source, (body) => `^(?:.*?\\.)?${body}\\.(?<number>\\d+)\\.`)
   return (name) => {
-    const number = found(expression, name)?.groups?.["number"]
+    const number = match(expression, name)?.groups?.["number"]
     return number === undefined ? undefined : Number(number)
   }
 }
 
-const found = (expression: LinearRegExp, name: string): RegExpExecArray | null => {
+const match = (expression: LinearRegExp, name: string): RegExpExecArray | null => {
   expression.lastIndex = 0
   return expression.exec(name)
 }
 
-const expressionOf = (source: string, whole: (own: string) => string): LinearRegExp => {
+const expressionOf = (source: string, whole: (body: string) => string): LinearRegExp => {
   if (source.length > limit("pattern-characters")) {
     throw new UnusablePattern(`has ${source.length} characters, more than ${overLimit("pattern-characters")}`)
   }

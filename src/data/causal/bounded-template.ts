@@ -39,10 +39,10 @@ export const boundedTemplate = (source: string): BoundedTemplate => {
   const parsed = pythonProgram(source)
   const uses = usesOf(parsed)
   return {
-    render: (given, size, now = new Date()) => {
+    render: (variables, size, now = new Date()) => {
       const environment = new Environment()
       const interpreter = new BoundedInterpreter(environment, uses, Math.min(1 + size, largestSize))
-      for (const [name, value] of Object.entries({ ...globals(interpreter, now), ...given }))
+      for (const [name, value] of Object.entries({ ...globals(interpreter, now), ...variables }))
         environment.set(name, value)
       return String(interpreter.run(parsed).value)
     }
@@ -122,7 +122,7 @@ const atOnce = new Set(["length", "first", "last", "default"])
 
 /** Returns the uses of a program's nodes. Throws if they are nested too deep. */
 const usesOf = (program: Node): ReadonlyMap<unknown, Use> => {
-  const found = new Map<unknown, Use>()
+  const uses = new Map<unknown, Use>()
   const most = limit("template-depth")
   /** nodes in `part` */
   const survey = (part: unknown, level: number): number => {
@@ -131,12 +131,12 @@ const usesOf = (program: Node): ReadonlyMap<unknown, Use> => {
     if (part instanceof Map) return survey([...part].flat(), level)
     if (!isRecord(part)) return 0
     const size = 1 + survey(Object.values(part), level + 1)
-    found.set(part, useOf(part, size))
-    for (const [each, use] of usesOfParts(part)) Object.assign(found.get(each) ?? {}, use)
+    uses.set(part, useOf(part, size))
+    for (const [each, use] of usesOfParts(part)) Object.assign(uses.get(each) ?? {}, use)
     return size
   }
   survey(program, 0)
-  return found
+  return uses
 }
 
 const useOf = (node: Fields, size: number): Use => {
@@ -308,8 +308,8 @@ class BoundedInterpreter extends PythonInterpreter {
   }
 
   /** Throws if a filter or function would return too much. `operands`: one value, or the output of the statements of a block. */
-  #check(name: string, operands: ReadonlyArray<Value>, given: ReadonlyArray<Value>): void {
-    const args = given.flatMap((value) => [value, ...elementsOf(value)]).map(({ value }) => value)
+  #check(name: string, operands: ReadonlyArray<Value>, values: ReadonlyArray<Value>): void {
+    const args = values.flatMap((value) => [value, ...elementsOf(value)]).map(({ value }) => value)
     const texts = args.filter((arg) => typeof arg === "string")
     const isText = name === "replace" || name === "indent"
     const text = operands.map((each) => (isText || each.type === "StringValue" ? pythonText(each) : "")).join("")

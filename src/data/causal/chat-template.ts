@@ -43,11 +43,11 @@ const [begin, end] = ["\uFDD0", "\uFDD1"]
 const generationTag = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g
 
 /** Replaces each generation tag in the source; keeps the white space control of the tags. */
-const withTags = (source: string, written: (closing: boolean) => string): string =>
+const withTags = (source: string, tag: (closing: boolean) => string): string =>
   source.replace(
     generationTag,
     (_, left: string, closing: string | undefined, right: string) =>
-      `{%${left} if true %}${written(closing !== undefined)}{% endif ${right}%}`
+      `{%${left} if true %}${tag(closing !== undefined)}{% endif ${right}%}`
   )
 
 /** Returns the template for engines whose Jinja does not support generation tags, such as llama.cpp's. */
@@ -71,7 +71,7 @@ export const chatTemplate = (source: string, options: TemplateOptions): ChatTemp
         return { broken: "a message holds U+FDD0 or U+FDD1, which are not characters; remove them" }
       }
       try {
-        const given = {
+        const variables = {
           ...specialTokens,
           ...templateValues,
           messages: messages.map(templateMessage),
@@ -79,8 +79,8 @@ export const chatTemplate = (source: string, options: TemplateOptions): ChatTemp
           documents: null,
           add_generation_prompt: prompt
         }
-        const written = template.render(given, sizeOf(messages, tools), now)
-        return marked ? unmarked(written) : { text: written }
+        const rendered = template.render(variables, sizeOf(messages, tools), now)
+        return marked ? unmarked(rendered) : { text: rendered }
       } catch (cause) {
         return brokenTemplate("rejects the conversation", cause)
       }
@@ -90,12 +90,12 @@ export const chatTemplate = (source: string, options: TemplateOptions): ChatTemp
 
 /** Counts messages, plus thousands of characters of them and of the tools. */
 const sizeOf = (messages: ReadonlyArray<Message>, tools: Conversation["tools"] = []): number => {
-  const written = messages.reduce(
+  const checked = messages.reduce(
     (sum, { content, reasoning = "", calls = [] }) =>
       sum + (content?.length ?? 0) + reasoning.length + (calls.length > 0 ? JSON.stringify(calls).length : 0),
     tools.length > 0 ? JSON.stringify(tools).length : 0
   )
-  return messages.length + tools.length + written / 1_000
+  return messages.length + tools.length + checked / 1_000
 }
 
 const holdsMark = ({ content, reasoning = "", calls = [] }: Message): boolean =>
@@ -123,11 +123,11 @@ const brokenTemplate = (what: string, cause: unknown): Broken => {
 }
 
 /** Removes the marks, and returns the spans between them. */
-const unmarked = (written: string): Rendering | Broken => {
+const unmarked = (marked: string): Rendering | Broken => {
   const spans: Array<Span> = []
   let text = ""
   let start: number | undefined
-  for (const part of written.split(/([\uFDD0\uFDD1])/)) {
+  for (const part of marked.split(/([\uFDD0\uFDD1])/)) {
     if (part === begin && start === undefined) start = text.length
     else if (part === end && start !== undefined) {
       if (text.length > start) spans.push([start, text.length])

@@ -42,9 +42,9 @@ export const checkTemplate = (tokenizer: CausalTokenizer, { lossOn, turns }: Tur
   }
   if (isBroken(template)) return { problems: [template.broken] }
   const special = specialPattern(tokenizer)
-  const written = writtenTurns(template, { kind: "chat", messages: probe }, { lossOn, turns }, special)
-  if (isBroken(written)) return { problems: [`of a question and its answer, ${written.broken}`] }
-  const example = written.examples[0]!
+  const probeTurns = writtenTurns(template, { kind: "chat", messages: probe }, { lossOn, turns }, special)
+  if (isBroken(probeTurns)) return { problems: [`of a question and its answer, ${probeTurns.broken}`] }
+  const example = probeTurns.examples[0]!
   const { problems, end } = endOfTurn(template, example, special, lossOn)
   const ids = tokenizer.encode(example.text)
   const doubled = bosId !== null && ids[0] === bosId && ids[1] === bosId
@@ -64,9 +64,9 @@ const endOfTurn = (
   if (answer < 0) return { problems: ["the chat template omits the assistant's messages"], end: "" }
   if (end === undefined) {
     const never = "so the model would never learn to stop"
-    const found = `found ${JSON.stringify(rest)} after it`
+    const observation = `found ${JSON.stringify(rest)} after it`
     return {
-      problems: [`the chat template ends the assistant's turn with no special token (${found}), ${never}`],
+      problems: [`the chat template ends the assistant's turn with no special token (${observation}), ${never}`],
       end: ""
     }
   }
@@ -124,9 +124,9 @@ export const shapesOf = (
   const known = new Map<string, WrittenTurns | Broken>()
   const apart = new Map<string, number>()
   const tried = (content: Chat) => {
-    const written = write(content)
-    if (isBroken(written) || template === undefined) return written
-    return lostPart(template, content, written) ?? written
+    const rendered = write(content)
+    if (isBroken(rendered) || template === undefined) return rendered
+    return lostPart(template, content, rendered) ?? rendered
   }
   return {
     refusal: (content) => {
@@ -135,10 +135,10 @@ export const shapesOf = (
         (content.tools ?? []).length > 0,
         content.messages.map((message) => shapeOf(message, words))
       ])
-      const found = known.get(shape) ?? tried(content)
-      known.set(shape, found)
-      if (isBroken(found)) return found
-      if (found.apart !== undefined) apart.set(found.apart, (apart.get(found.apart) ?? 0) + 1)
+      const result = known.get(shape) ?? tried(content)
+      known.set(shape, result)
+      if (isBroken(result)) return result
+      if (result.apart !== undefined) apart.set(result.apart, (apart.get(result.apart) ?? 0) + 1)
       return undefined
     },
     apart: () => apart
@@ -206,9 +206,9 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
           })
     }
   })
-  const own: Conversation = { messages, ...(tools === undefined ? {} : { tools }) }
+  const conversation: Conversation = { messages, ...(tools === undefined ? {} : { tools }) }
   const rendered = (count: number): string | undefined => {
-    const rendering = template.render({ ...own, messages: messages.slice(0, count) })
+    const rendering = template.render({ ...conversation, messages: messages.slice(0, count) })
     return isBroken(rendering) ? undefined : rendering.text
   }
   const whole = rendered(messages.length)
@@ -242,7 +242,7 @@ export interface SpecialTexts {
   readonly warnings: () => ReadonlyArray<string>
 }
 
-const placesShown = 3
+const mostPlaces = 3
 
 /**
  * Finds special tokens inside texts of the data: a tokenizer treats "<|im_end|>" in a message as the end of a turn, as in every other library,
@@ -256,10 +256,10 @@ export const specialTexts = (special: RegExp | undefined): SpecialTexts => {
   return {
     check: (content, where) => {
       if (special === undefined) return
-      const found = textsOf(content).flatMap((text) => text.match(special) ?? [])
-      if (found.length === 0) return
-      for (const word of found) words.add(word)
-      if (rows++ < placesShown) places.push(where)
+      const matches = textsOf(content).flatMap((text) => text.match(special) ?? [])
+      if (matches.length === 0) return
+      for (const word of matches) words.add(word)
+      if (rows++ < mostPlaces) places.push(where)
     },
     warnings: () => {
       if (rows === 0) return []

@@ -68,10 +68,10 @@ export const conversationWith = (
   const name = column ?? (row["tools"] == null && row["functions"] != null ? "functions" : "tools")
   const tools = toolsIn(row[name], name)
   if (isBroken(tools)) return tools
-  const own = reasoning === "drop" ? messages.map(withoutReasoning) : messages
+  const withReasoning = reasoning === "drop" ? messages.map(withoutReasoning) : messages
   const declared = tools.length === 0 ? {} : { tools }
-  const problems = callProblems({ messages: own, ...declared }, row["parallel_tool_calls"])
-  return problems ?? { messages: instructed(own, system), ...declared }
+  const problems = callProblems({ messages: withReasoning, ...declared }, row["parallel_tool_calls"])
+  return problems ?? { messages: instructed(withReasoning, system), ...declared }
 }
 
 /** Columns that a conversation may have in addition to its messages. */
@@ -85,8 +85,8 @@ const withoutReasoning = ({ reasoning: _, ...message }: Message): Message =>
 
 /** Prepends a system message, unless the messages already have one. */
 export const instructed = (messages: ReadonlyArray<Message>, system: string | undefined): ReadonlyArray<Message> => {
-  const own = messages[0]?.role === "system" || messages[0]?.role === "developer"
-  return system === undefined || own ? messages : [{ role: "system", content: system }, ...messages]
+  const hasSystem = messages[0]?.role === "system" || messages[0]?.role === "developer"
+  return system === undefined || hasSystem ? messages : [{ role: "system", content: system }, ...messages]
 }
 
 const spokenIn = (row: Fields, options: ChatOptions): ReadonlyArray<Message> | Broken => {

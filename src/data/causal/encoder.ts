@@ -45,11 +45,11 @@ export const rowEncoder = (
     return writtenTurns(template, content, section.format === "chat" ? section : { lossOn: "assistant" }, special)
   }
   const encode = (content: CausalContent): ReadonlyArray<Sequence> | Broken => {
-    const written = write(content)
-    if (isBroken(written)) return written
+    const rendered = write(content)
+    if (isBroken(rendered)) return rendered
     const ended = content.kind === "chat" || tokenizer.eosId === null ? [] : [tokenizer.eosId]
     try {
-      return written.examples.map(({ text, spans }) => {
+      return rendered.examples.map(({ text, spans }) => {
         const { ids, mask } = maskedIds(text, spans, tokenizer)
         return sequence([...begin, ...ids, ...ended], (i) => (mask[i - begin.length] ?? 1) === 1)
       })
@@ -67,10 +67,10 @@ const notTokenized = (cause: unknown): Broken => ({
 /** Tokenizes a text, or returns why it cannot be: a checkpoint's tokenizer may reject a text that takes too long. */
 export const tokenized = (
   { encode }: Pick<CausalTokenizer, "encode">,
-  ...given: Parameters<CausalTokenizer["encode"]>
+  ...args: Parameters<CausalTokenizer["encode"]>
 ): ReadonlyArray<number> | Broken => {
   try {
-    return encode(...given)
+    return encode(...args)
   } catch (cause) {
     return notTokenized(cause)
   }
@@ -98,8 +98,8 @@ const beginningOf = ({ encode, bosId }: CausalTokenizer): ReadonlyArray<number> 
 export const specialPattern = (tokenizer: CausalTokenizer): RegExp | undefined => {
   const { specialIds, eosId, specialTokens } = tokenizer
   const ids = new Set(eosId === null ? specialIds : [...specialIds, eosId])
-  const written = [...ids].map((id) => tokenizer.decode([id], { special: true }).trim())
-  const words = [...new Set([...written, ...Object.values(specialTokens)])].filter((word) => word !== "")
+  const texts = [...ids].map((id) => tokenizer.decode([id], { special: true }).trim())
+  const words = [...new Set([...texts, ...Object.values(specialTokens)])].filter((word) => word !== "")
   if (words.length === 0) return undefined
   // the longest first: "<s>" may be the beginning of another
   const longestFirst = words.sort((a, b) => b.length - a.length)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { randomStream } from "../../numbers/index.ts"
 import type { CausalTokenizer } from "../../tensors/index.ts"
 import { isBroken } from "../columns.ts"
-import { DataError, dataError, problemsShown } from "../data-error.ts"
+import { DataError, dataError, mostProblems } from "../data-error.ts"
 import { shuffle } from "../order.ts"
 import { percentilesOf } from "../tokenize.ts"
 import { textsOf } from "./content.ts"
@@ -51,14 +51,14 @@ export const measured = (
     const sequences: Array<Sequence> = []
     const problems: Array<string> = []
     for (const { content, where } of yield* sampledRows(split, largestSample)) {
-      const own = split.encode(content)
-      if (isBroken(own)) problems.push(`${where}: ${own.broken}`)
-      else sequences.push(...own)
+      const encoded = split.encode(content)
+      if (isBroken(encoded)) problems.push(`${where}: ${encoded.broken}`)
+      else sequences.push(...encoded)
     }
     if (problems.length > 0) {
       return yield* new DataError({
         where: split.where,
-        problems: problems.slice(0, problemsShown),
+        problems: problems.slice(0, mostProblems),
         total: problems.length
       })
     }
@@ -75,7 +75,7 @@ const statistics = (
   const percentile = percentilesOf(lengths)
   const shareOf = (is: (sequence: Sequence) => boolean) => sequences.filter(is).length / Math.max(1, sequences.length)
   const pieces = sequences.map((sequence) => cut(sequence, maxLength, tooLong))
-  const kept = pieces.flat()
+  const sampled = pieces.flat()
   const learnedIn = (some: ReadonlyArray<Sequence>) => sum(some.map(({ labels }) => labels.filter(isLearned).length))
   return {
     sample: sequences.length,
@@ -86,7 +86,7 @@ const statistics = (
       max: percentile(1)
     },
     truncated: shareOf(({ ids }) => ids.length > maxLength),
-    learned: learnedIn(kept) / Math.max(1, sum(kept.map(({ ids }) => ids.length))),
+    learned: learnedIn(sampled) / Math.max(1, sum(sampled.map(({ ids }) => ids.length))),
     unlearned: pieces.filter((some) => learnedIn(some) === 0).length / Math.max(1, pieces.length),
     doubled: bosId === null ? 0 : shareOf(({ ids }) => ids[0] === bosId && ids[1] === bosId)
   }
@@ -103,8 +103,8 @@ const sampleForMean = 128
 export const meanTokens = (split: CausalSplit, maxLength: number): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     const sequences = yield* sequencesOf(split, yield* sampledRows(split, sampleForMean))
-    const kept = sequences.flat().flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
-    return sum(kept.map(({ ids }) => ids.length)) / Math.max(1, sequences.length)
+    const examples = sequences.flat().flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
+    return sum(examples.map(({ ids }) => ids.length)) / Math.max(1, sequences.length)
   })
 
 /** A row as the model sees it, in readable form. */
@@ -136,8 +136,8 @@ export const renderedSample = (
   row = 0
 ): Effect.Effect<RenderedSample, DataError> =>
   Effect.gen(function* () {
-    const [found] = yield* split.read([row])
-    const { content, where } = found!
+    const [firstRow] = yield* split.read([row])
+    const { content, where } = firstRow!
     const sequences = split.encode(content)
     if (isBroken(sequences)) return yield* dataError(where, sequences.broken)
     // of several, the last shows most: its prompt includes the others

@@ -51,10 +51,10 @@ const unread = ["images", "image", "audio", "videos", "video"] as const
 /** Parses a message in OpenAI's or Hugging Face's form. */
 export const openai = (value: unknown): Message | Broken => {
   if (!isFields(value)) return { broken: `found ${kindOf(value)}, expected an object with role and content` }
-  const { role: written, weight, tool_call_id: call, name } = value
-  if (typeof written !== "string") return { broken: `role is ${kindOf(written)}, expected ${openaiRoles.join(", ")}` }
-  const role = written === "function" ? "tool" : written
-  if (!openaiRoles.some((known) => known === role)) return unknownRole("role", written, openaiRoles)
+  const { role: roleName, weight, tool_call_id: call, name } = value
+  if (typeof roleName !== "string") return { broken: `role is ${kindOf(roleName)}, expected ${openaiRoles.join(", ")}` }
+  const role = roleName === "function" ? "tool" : roleName
+  if (!openaiRoles.some((known) => known === role)) return unknownRole("role", roleName, openaiRoles)
   const media = unread.find(
     (field) => value[field] != null && !(Array.isArray(value[field]) && value[field].length === 0)
   )
@@ -73,7 +73,9 @@ export const openai = (value: unknown): Message | Broken => {
     }
   }
   const reasoning = reasoningNames.map((field) => value[field]).find((text) => typeof text === "string" && text !== "")
-  const other = Object.entries(value).filter(([field, own]) => !known.has(field) && own !== null && own !== undefined)
+  const other = Object.entries(value).filter(
+    ([field, fieldValue]) => !known.has(field) && fieldValue !== null && fieldValue !== undefined
+  )
   return {
     role,
     content: content.text,
@@ -142,10 +144,10 @@ export const sharegpt = (value: unknown): Message | Broken => {
   return isBroken(calls) ? calls : { role: "assistant", content: null, calls, ...context }
 }
 
-const unknownRole = (key: string, found: string, known: ReadonlyArray<string>): Broken => {
-  const near = closest(found, known)
+const unknownRole = (key: string, role: string, known: ReadonlyArray<string>): Broken => {
+  const near = closest(role, known)
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  return { broken: `unknown ${key} ${JSON.stringify(found.slice(0, 60))} (known: ${known.join(", ")}${hint})` }
+  return { broken: `unknown ${key} ${JSON.stringify(role.slice(0, 60))} (known: ${known.join(", ")}${hint})` }
 }
 
 /** Parses the messages of a row in Alpaca's form. */

@@ -24,13 +24,13 @@ export const plannedTokenizer = (
               dataError("data.chatTemplate", `${file} ${missing ? "does not exist" : reason}; expected a .jinja file`)
             )
           )
-    const own: CausalTokenizer = {
+    const planned: CausalTokenizer = {
       ...tokenizer,
       chatTemplate: source,
       ...(templateValues === undefined ? {} : { templateValues }),
       ...(templateDate === undefined ? {} : { templateDate })
     }
-    return writesDate(own) && templateDate === undefined ? { ...own, templateDate: today() } : own
+    return writesDate(planned) && templateDate === undefined ? { ...planned, templateDate: today() } : planned
   })
 
 /** Checks whether the chat template may write a date. */

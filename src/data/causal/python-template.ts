@@ -143,7 +143,7 @@ export class PythonInterpreter extends Interpreter {
   /** Applies a filter; undefined: the library implements it correctly. */
   #filter(operand: Value, parts: Parts, environment: Environment): Value | undefined {
     const content: unknown = operand.value
-    const given = (names: ReadonlyArray<string>) =>
+    const defaults = (names: ReadonlyArray<string>) =>
       Object.fromEntries(
         (parts.filter.type === "Identifier" ? [] : parts.filter.args).map((each, i) =>
           each.key === undefined
@@ -156,11 +156,11 @@ export class PythonInterpreter extends Interpreter {
       case "safe":
         return typeof content === "string" ? operand : templateValue(pythonText(operand))
       case "trim":
-        return templateValue(strip(pythonText(operand), given(["chars"])["chars"], "both"))
+        return templateValue(strip(pythonText(operand), defaults(["chars"])["chars"], "both"))
       case "capitalize":
         return templateValue(capitalized(pythonText(operand)))
       case "tojson":
-        return templateValue(pythonJson(operand, given(jsonOptions)))
+        return templateValue(pythonJson(operand, defaults(jsonOptions)))
       case "length":
         return typeof content === "string" ? templateValue(content.replace(pairs, "-").length) : undefined
       case "list":

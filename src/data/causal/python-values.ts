@@ -84,8 +84,8 @@ export interface JsonOptions {
 /** Returns `json.dumps(value)`. Throws for an undefined value. */
 export const pythonJson = (value: Value, options: JsonOptions = {}): string => {
   const indent = typeof options.indent === "number" ? " ".repeat(options.indent) : undefined
-  const given = Array.isArray(options.separators) ? options.separators.map((each: Value) => pythonText(each)) : []
-  const [between = indent === undefined ? ", " : ",", colon = ": "] = given
+  const separators = Array.isArray(options.separators) ? options.separators.map((each: Value) => pythonText(each)) : []
+  const [between = indent === undefined ? ", " : ",", colon = ": "] = separators
   const text = (content: string): string => {
     const json = JSON.stringify(content)
     if (options.ensure_ascii !== true) return json

@@ -55,8 +55,8 @@ export const examplesOf = (
   inParts(indices, (part) =>
     Effect.gen(function* () {
       const sequences = yield* sequencesOf(split, yield* split.read(part))
-      return sequences.flatMap((own, i) =>
-        own
+      return sequences.flatMap((example, i) =>
+        example
           .flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
           .flatMap((piece) => (piece.labels.some((label) => label !== ignored) ? [{ ...piece, row: part[i]! }] : []))
       )

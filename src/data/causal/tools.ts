@@ -83,9 +83,9 @@ export const callIn = (value: unknown, where: string): ToolCall | Broken => {
   if (!isFields(value) || typeof value["name"] !== "string" || value["name"] === "") {
     return { broken: `${where} has no name` }
   }
-  const { name, arguments: own } = value
-  if (own === undefined || own === null || own === "") return { name, arguments: {} }
-  const json = parsed(own, `${where}.arguments`)
+  const { name, arguments: toolArguments } = value
+  if (toolArguments === undefined || toolArguments === null || toolArguments === "") return { name, arguments: {} }
+  const json = parsed(toolArguments, `${where}.arguments`)
   if (isBroken(json)) return json
   if (!isFields(json.value)) return { broken: `${where}.arguments is ${kindOf(json.value)}, expected a JSON object` }
   const inexact = inexactNumber(json.value)
@@ -98,8 +98,8 @@ const inexactNumber = (value: unknown): number | undefined => {
   if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value) ? value : undefined
   if (typeof value !== "object" || value === null) return undefined
   for (const inner of Object.values(value)) {
-    const found = inexactNumber(inner)
-    if (found !== undefined) return found
+    const inexact = inexactNumber(inner)
+    if (inexact !== undefined) return inexact
   }
   return undefined
 }
@@ -147,8 +147,8 @@ const undeclared = (call: ToolCall, declared: ReadonlyMap<string, Tool>): Readon
 }
 
 /** Returns the fields of a call as chat templates expect them. */
-export const templateCall = ({ id, name, arguments: own }: ToolCall): JsonFields => ({
+export const templateCall = ({ id, name, arguments: callArguments }: ToolCall): JsonFields => ({
   ...(id === undefined ? {} : { id }),
   type: "function",
-  function: { name, arguments: own }
+  function: { name, arguments: callArguments }
 })

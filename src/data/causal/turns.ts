@@ -128,11 +128,11 @@ const markedTurns = (
   if (!apart && learned.length === spoken) return { examples: [{ text: whole.text, spans: whole.spans! }] }
   const examples: Array<Written> = []
   for (const i of learned) {
-    const own = apart ? template.render(upTo(chat, i + 1)) : whole
-    const spans = isBroken(own) ? own : markedSpans(template, chat, own, i)
-    if (isBroken(own) || isBroken(spans))
-      return { broken: `message ${i + 1}: ${(isBroken(own) ? own : (spans as Broken)).broken}` }
-    examples.push({ text: own.text, spans })
+    const rendering = apart ? template.render(upTo(chat, i + 1)) : whole
+    const spans = isBroken(rendering) ? rendering : markedSpans(template, chat, rendering, i)
+    if (isBroken(rendering) || isBroken(spans))
+      return { broken: `message ${i + 1}: ${(isBroken(rendering) ? rendering : (spans as Broken)).broken}` }
+    examples.push({ text: rendering.text, spans })
   }
   if (apart) return { examples }
   return { examples: [{ text: whole.text, spans: examples.flatMap(({ spans }) => spans) }] }
@@ -154,9 +154,9 @@ const turnOf = (
   special: RegExp | undefined,
   rendered?: Rendering
 ): Turn | Broken => {
-  const own = rendered ?? template.render(upTo(chat, i + 1))
-  if (isBroken(own)) return own
-  const begun = i === 0 ? beginningOfFirst(template, chat, own) : beginning(template, chat, i, own)
+  const rendering = rendered ?? template.render(upTo(chat, i + 1))
+  if (isBroken(rendering)) return rendering
+  const begun = i === 0 ? beginningOfFirst(template, chat, rendering) : beginning(template, chat, i, rendering)
   if (isBroken(begun)) return begun
   const { text, start } = begun
   return { text, span: [start, endOf(template, text, start, special)] }
@@ -168,13 +168,13 @@ interface Begun {
   readonly start: number
 }
 
-const beginning = (template: ChatTemplate, chat: Chat, i: number, own: Rendering): Begun | Broken => {
+const beginning = (template: ChatTemplate, chat: Chat, i: number, rendering: Rendering): Begun | Broken => {
   const prompt = template.render(upTo(chat, i), { prompt: true })
   if (isBroken(prompt)) return prompt
   const start = prompt.text.length
-  if (own.text.startsWith(prompt.text)) return { text: own.text, start }
+  if (rendering.text.startsWith(prompt.text)) return { text: rendering.text, start }
   // the text before the turn differs once the turn exists: generation uses the prompt
-  const turn = afterPrompt(template, chat, i, own, prompt)
+  const turn = afterPrompt(template, chat, i, rendering, prompt)
   return turn === undefined ? otherBeginning : { text: prompt.text + turn, start }
 }
 
@@ -185,7 +185,7 @@ const afterPrompt = (
   template: ChatTemplate,
   chat: Chat,
   i: number,
-  own: Rendering,
+  rendering: Rendering,
   prompt: Rendering
 ): string | undefined => {
   const { messages } = chat
@@ -195,11 +195,11 @@ const afterPrompt = (
   const [previous, answer] = [lastMarked(messages[i - 1]!), firstMarked(messages[i]!)]
   if (cue === "" || previous === undefined || answer === undefined) return undefined
   const marked = template.render(upTo({ ...chat, messages: messages.with(i - 1, previous).with(i, answer) }, i + 1))
-  if (isBroken(marked) || marked.text.replaceAll(/[\uFDD2\uFDD3]/g, "") !== own.text) return undefined
+  if (isBroken(marked) || marked.text.replaceAll(/[\uFDD2\uFDD3]/g, "") !== rendering.text) return undefined
   const [from, to] = marks.map((mark) => marked.text.indexOf(mark)) as [number, number]
   if (from < 0 || to < from) return undefined
-  const at = own.text.lastIndexOf(cue, to - 1 - cue.length)
-  return at < from ? undefined : own.text.slice(at + cue.length)
+  const at = rendering.text.lastIndexOf(cue, to - 1 - cue.length)
+  return at < from ? undefined : rendering.text.slice(at + cue.length)
 }
 
 /** Marks the end of a message's text. Returns undefined if it has none. */
@@ -253,11 +253,11 @@ export const probe: ReadonlyArray<Message> = [
 export const afterAnswer = (text: string, special: RegExp | undefined) => {
   const at = text.lastIndexOf(probeAnswer)
   const after = at + probeAnswer.length
-  const found = at < 0 || special === undefined ? undefined : text.slice(after).matchAll(special).next().value
+  const match = at < 0 || special === undefined ? undefined : text.slice(after).matchAll(special).next().value
   return {
     answer: at,
     rest: text.slice(after),
-    end: found === undefined ? undefined : { token: found[0], to: after + found.index + found[0].length }
+    end: match === undefined ? undefined : { token: match[0], to: after + match.index + match[0].length }
   }
 }
 

@@ -30,7 +30,7 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
   write: (columns, like) => {
     // tabs are not expected in a file called .csv
     const mark = usual === "tab" || like === undefined || like.separator === "\t" ? separators[usual] : like.separator
-    const line = (cells: ReadonlyArray<unknown>) => `${cells.map((cell) => written(cell, mark)).join(mark)}\n`
+    const line = (cells: ReadonlyArray<unknown>) => `${cells.map((cell) => quotedCell(cell, mark)).join(mark)}\n`
     return {
       head: `${like?.marked === true ? "\uFEFF" : ""}${line(columns)}`,
       row: (row) => line(columns.map((name) => (Object.hasOwn(row, name) ? row[name] : undefined)))
@@ -59,7 +59,7 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
 })
 
 /** Formats a cell: quoted if it contains the separator, a quote or a line break. */
-const written = (cell: unknown, mark: string): string => {
+const quotedCell = (cell: unknown, mark: string): string => {
   const text =
     typeof cell === "string"
       ? cell
@@ -100,23 +100,23 @@ const separatorOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
   Effect.gen(function* () {
     const [first, ...more] = yield* separatorsOf(text, wanted, usual)
     if (more.length === 0) return first
-    const found = [first, ...more].map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
-    const reason = `its columns seem to be separated by a ${found}; name the separator with data.separator (of suggest: --separator)`
+    const dialects = [first, ...more].map(({ separator, fields }) => `${separator} (${fields.length})`).join(" or ")
+    const reason = `its columns seem to be separated by a ${dialects}; name the separator with data.separator (of suggest: --separator)`
     return yield* dataError(`${text.file.name}:${first.header!.line}`, reason)
   })
 
 /** Returns the possible separators. */
 const separatorsOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
   Effect.gen(function* () {
-    const { separator: given } = yield* DataDialect
+    const { separator: planned } = yield* DataDialect
     const look = (separator: Separator) =>
       Effect.map(firstRecords({ ...text, ends: endsOf(separator) }, 1 + rowsLookedAt), ([header, ...rows]) => {
         const fields = header === undefined ? [] : fieldsOf(header, separator)
         return { separator, header, rows, fields: isBroken(fields) ? [] : fields }
       })
-    if (given !== undefined) {
-      const found = yield* look(given)
-      if (found.fields.length > 1) return [found] as const
+    if (planned !== undefined) {
+      const dialect = yield* look(planned)
+      if (dialect.fields.length > 1) return [dialect] as const
     }
     const first = yield* look(usual)
     const others = separatorNames.filter((name) => name !== usual && isIn(separators[name], first.header))
@@ -125,8 +125,8 @@ const separatorsOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
     const wants = ({ fields }: (typeof looked)[number]) => columnProblems(fields, wanted).length === 0
     const fits = ({ rows, fields, separator }: (typeof looked)[number]) =>
       rows.every((row) => {
-        const own = fieldsOf(row, separator)
-        return !isBroken(own) && own.length === fields.length
+        const parsed = fieldsOf(row, separator)
+        return !isBroken(parsed) && parsed.length === fields.length
       })
     const left = [wanted.columns === undefined ? () => true : wants, fits].reduce((some, fit) => {
       const fitting = some.length > 1 ? some.filter(fit) : some
@@ -205,9 +205,9 @@ const parseText = (text: string, separator: Separator): Array<Array<string>> =>
 // Blank lines may follow a record that was read by position. Inside quotes nothing is removed: such a record ends in a
 // quote.
 const withoutLineEnd = (text: string): string => {
-  const kept = text.trimEnd().length
-  const end = text.slice(kept).search(/\r?\n/)
-  return end < 0 ? text : text.slice(0, kept + end)
+  const length = text.trimEnd().length
+  const end = text.slice(length).search(/\r?\n/)
+  return end < 0 ? text : text.slice(0, length + end)
 }
 
 const sentences: { readonly [code: string]: string | undefined } = {

@@ -4,7 +4,7 @@ import type * as Scope from "effect/Scope"
 import type { Separator } from "../../../schemas/index.ts"
 import { cut, limit, overLimit, wholeNumber } from "../../boundary/index.ts"
 import { type Fields, missingColumn } from "../columns.ts"
-import { type DataError, problemsShown } from "../data-error.ts"
+import { type DataError, mostProblems } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
 import type { RowFile, Table } from "../records.ts"
 
@@ -67,6 +67,6 @@ export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted
     if (count > 1) return [`the header names the column "${cut(name)}" ${count} times`]
     return count === 0 ? [missingColumn(name, names, role)] : []
   })
-  const more = problems.length - problemsShown
-  return more <= 0 ? problems : [...problems.slice(0, problemsShown), `and ${more} more like these`]
+  const more = problems.length - mostProblems
+  return more <= 0 ? problems : [...problems.slice(0, mostProblems), `and ${more} more like these`]
 }

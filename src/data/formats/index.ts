@@ -11,7 +11,7 @@ import type { Dialect } from "../../../schemas/index.ts"
 import { isUrl } from "../../files/index.ts"
 import { Hub, isHubDataset } from "../../hub/hub.ts"
 import { type Broken, type Fields, isBroken, isFields, notAnObject } from "../columns.ts"
-import { DataError, dataError, problemsShown } from "../data-error.ts"
+import { DataError, dataError, mostProblems } from "../data-error.ts"
 import { openFile } from "../file.ts"
 import { foreignByte } from "../foreign-byte.ts"
 import { unpacked } from "../packed-file.ts"
@@ -30,7 +30,7 @@ export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["w
   const [, extension = ""] = /\.([^./\\]+)$/.exec(path) ?? []
   const write = formats.find(({ extensions }) => extensions.includes(extension.toLowerCase()))?.write
   if (write !== undefined) return Effect.succeed(write)
-  const names = formats.filter((format) => format.write !== undefined).map(written)
+  const names = formats.filter((format) => format.write !== undefined).map(extensionsText)
   return Effect.fail(dataError(path, `rows are written to ${inList(names)}; found another name`))
 }
 
@@ -85,9 +85,9 @@ const openUnpacked = (path: string, name?: string) =>
   Effect.gen(function* () {
     if (isUrl(path)) return yield* dataError("data", "found a URL; expected a path: download it first")
     const isElsewhere = !isRowsName(path) || /\.zip[\\/]/i.test(path)
-    const found = isElsewhere ? yield* openedInside(path) : undefined
-    if (found?.name === "") return { format: textFiles(found), file: found.file }
-    const { extension, gz, format } = formatOf(found?.name ?? path)
+    const inside = isElsewhere ? yield* openedInside(path) : undefined
+    if (inside?.name === "") return { format: textFiles(inside), file: inside.file }
+    const { extension, gz, format } = formatOf(inside?.name ?? path)
     if (format === undefined) {
       // a folder or a device has no extension either, and renaming it would not help
       if (extension === "") yield* openFile(path)
@@ -96,7 +96,7 @@ const openUnpacked = (path: string, name?: string) =>
       const beginning = extension === "" ? "a name without an extension" : `the extension .${extension}${gz ?? ""}`
       return yield* dataError(path, `${beginning} does not say which format the file has; expected ${expected}`)
     }
-    const opened = found?.file ?? (yield* openFile(path))
+    const opened = inside?.file ?? (yield* openFile(path))
     const file = name === undefined ? opened : { ...opened, name }
     return { format, file: gz === undefined ? file : yield* unpacked(file) }
   })
@@ -127,7 +127,7 @@ const openFormat = (path: string, wanted: Wanted) =>
 
 const inList = (names: ReadonlyArray<string>): string => names.join(", ").replace(/, (?=[^,]*$)/, " or ")
 
-const written = ({ extensions, rows }: FileFormat): string => {
+const extensionsText = ({ extensions, rows }: FileFormat): string => {
   const names = extensions.map((extension) => `.${extension}`).join(", ")
   return rows === undefined ? names : `${names} (${rows})`
 }
@@ -135,7 +135,7 @@ const written = ({ extensions, rows }: FileFormat): string => {
 /** ".jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet" */
 const expected = [true, false]
   .map((gzip) => {
-    const names = formats.filter((format) => format.gzip === gzip).map(written)
+    const names = formats.filter((format) => format.gzip === gzip).map(extensionsText)
     return inList(names) + (gzip ? ", each also as .gz" : "")
   })
   .join(", or ")
@@ -215,20 +215,20 @@ export interface DialectFound {
   readonly notes: ReadonlyArray<string>
 }
 
-/** Returns the possible dialects of a file, most likely first, within what `given` and the file's name determine. */
-export const dialectsOf = (path: string, given: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
+/** Returns the possible dialects of a file, most likely first, within what `known` and the file's name determine. */
+export const dialectsOf = (path: string, known: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
   Effect.gen(function* () {
     const [first] = yield* filesOfRows(path)
     const { format, file } = yield* openUnpacked(first!)
     if (format.gzip) yield* (yield* otherFiles).refuseBinary(file)
-    const isOpen = format.gzip && given.encoding === undefined
+    const isOpen = format.gzip && known.encoding === undefined
     const foreign = isOpen ? yield* foreignByte(file, mostCounted) : undefined
-    const dialect: Dialect = foreign === undefined ? given : { ...given, encoding: "latin1" }
+    const dialect: Dialect = foreign === undefined ? known : { ...known, encoding: "latin1" }
     const notes = foreign === undefined ? [] : [`Read as Windows-1252: line ${foreign.line} has “${foreign.word}”.`]
-    if (given.separator !== undefined || format.separators === undefined) return [{ dialect, notes }]
-    const found = yield* format.separators(file).pipe(Effect.provideService(DataDialect, dialect))
-    if (found.length < 2) return [{ dialect, notes }]
-    return found.map((separator) => ({
+    if (known.separator !== undefined || format.separators === undefined) return [{ dialect, notes }]
+    const separators = yield* format.separators(file).pipe(Effect.provideService(DataDialect, dialect))
+    if (separators.length < 2) return [{ dialect, notes }]
+    return separators.map((separator) => ({
       dialect: { ...dialect, separator },
       notes: [...notes, `Read with ${separatorWords[separator]} between columns.`]
     }))
@@ -244,7 +244,7 @@ export const readableRows = (path: string, most: number): Effect.Effect<Readonly
     const rows = all.filter((row): row is Fields => !isBroken(row))
     if (rows.length === all.length) return rows
     const problems = all.flatMap((row) => (isBroken(row) ? [row.broken] : []))
-    return yield* new DataError({ where: name, problems: problems.slice(0, problemsShown), total: problems.length })
+    return yield* new DataError({ where: name, problems: problems.slice(0, mostProblems), total: problems.length })
   }).pipe(Effect.scoped)
 
 /** The first valid rows of a file. `broken`: the problem of the first row, if none is valid. */
@@ -263,8 +263,8 @@ const readFirst = (path: string, count: number): Effect.Effect<FirstRows, DataEr
     const parsed = parse(read)
     const rows = parsed.flatMap((row) => ("value" in row && isFields(row.value) ? [row.value] : []))
     if (rows.length > 0) return { rows }
-    const found = parsed[0]!
-    const broken = "broken" in found ? found.broken : notAnObject(found.value)
+    const likeliest = parsed[0]!
+    const broken = "broken" in likeliest ? likeliest.broken : notAnObject(likeliest.value)
     return { rows, broken: dataError(`${file.name}:${first.line}`, broken) }
   }).pipe(Effect.scoped)
 

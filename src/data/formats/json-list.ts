@@ -86,8 +86,8 @@ const scannerOf = (file: DataFile, start: Position) => {
   const closed = (byte: number) => {
     if (list !== undefined && depth === list.depth) {
       if (byte !== closeList) return broken("the list of rows ends with }; expected ]")
-      const { depth: _, ...own } = list
-      lists.push({ ...own, end: offset })
+      const { depth: _, ...rest } = list
+      lists.push({ ...rest, end: offset })
       list = undefined
     } else if (list === undefined && open.at(-1) !== byte - 2)
       return broken("found a closing bracket without an opening one")
@@ -114,8 +114,8 @@ const scannerOf = (file: DataFile, start: Position) => {
 
   const began = (byte: number): void => {
     isBeginning = false
-    const own = keys.slice(0, open.length - 1)
-    list = { keys: own, from: { offset, line }, depth, hasObjects: byte === openObject }
+    const path = keys.slice(0, open.length - 1)
+    list = { keys: path, from: { offset, line }, depth, hasObjects: byte === openObject }
   }
 
   /** Classifies the file by a byte outside of strings, if that determines it. */
@@ -123,7 +123,7 @@ const scannerOf = (file: DataFile, start: Position) => {
     if (byte === newline) line++
     if (isSpace(byte)) return undefined
     if (isWhole) {
-      if (lists.every(({ keys: own }) => own.length > 0) && byte === openObject)
+      if (lists.every(({ keys: listKeys }) => listKeys.length > 0) && byte === openObject)
         return Effect.succeed({ isLines: true, lists })
       return broken("more text follows after the JSON value")
     }

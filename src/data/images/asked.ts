@@ -11,20 +11,20 @@ type Asked = string | Fields
 type Columns = Pick<ImageSection, "image">
 
 /** Returns the image as a path or a data: URI. */
-const askedText = (asked: Asked, { image }: Columns): { readonly text: string } | Broken => {
-  if (typeof asked !== "string" && !Object.hasOwn(asked, image)) {
-    return { broken: missingColumn(image, Object.keys(asked)) }
+const textOf = (input: Asked, { image }: Columns): { readonly text: string } | Broken => {
+  if (typeof input !== "string" && !Object.hasOwn(input, image)) {
+    return { broken: missingColumn(image, Object.keys(input)) }
   }
-  const found = imageForm.textOf(typeof asked === "string" ? asked : asked[image])
-  return "text" in found ? found : { broken: `the image "${image}" ${found.problem}` }
+  const cell = imageForm.textOf(typeof input === "string" ? input : input[image])
+  return "text" in cell ? cell : { broken: `the image "${image}" ${cell.problem}` }
 }
 
 const placeOf = (path: string, folder: string | undefined): string =>
   folder === undefined || /^([/\\]|[a-z]:)/i.test(path) ? path : `${folder}/${path}`
 
-/** Returns why a row is not one of `askedImages`, or undefined. */
-export const askedProblem = (asked: Asked, columns: Columns): string | undefined => {
-  const text = askedText(asked, columns)
+/** Returns why a row is not one of `imagesOf`, or undefined. */
+export const inputProblem = (input: Asked, columns: Columns): string | undefined => {
+  const text = textOf(input, columns)
   return isBroken(text) ? text.broken : undefined
 }
 
@@ -32,16 +32,16 @@ export const askedProblem = (asked: Asked, columns: Columns): string | undefined
  * Returns the pixels of the image in a row, by its header, or the reason why it cannot be read, as the end of a sentence. For untrusted rows: rejects
  * paths and URLs.
  */
-export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: number } | Broken => {
-  const value = isFields(asked) ? asked[columns.image] : asked
-  const given = isFields(value) ? (value["bytes"] ?? value["path"]) : value
-  const isElsewhere = typeof given === "string" && given.trim() !== "" && !isEmbedded(given)
+export const pixelsIn = (input: Asked, columns: Columns): { readonly pixels: number } | Broken => {
+  const value = isFields(input) ? input[columns.image] : input
+  const reference = isFields(value) ? (value["bytes"] ?? value["path"]) : value
+  const isElsewhere = typeof reference === "string" && reference.trim() !== "" && !isEmbedded(reference)
   if (isElsewhere) {
     return {
       broken: "refers to an image by a path or a URL; send the image itself as a data: URI (data:image/png;base64,…)"
     }
   }
-  const text = askedText(asked, columns)
+  const text = textOf(input, columns)
   if (isBroken(text)) return text
   const { bytes } = embeddedImage(text.text)
   return Effect.runSync(
@@ -53,15 +53,15 @@ export const pixelsIn = (asked: Asked, columns: Columns): { readonly pixels: num
 }
 
 /** Reads input images. `folder`: base of relative paths; default: the working directory. */
-export const askedImages = (
-  asked: ReadonlyArray<Asked>,
+export const imagesOf = (
+  inputs: ReadonlyArray<Asked>,
   columns: Columns,
   folder?: string
 ): Effect.Effect<ReadonlyArray<LabelledText>, DataError> =>
-  Effect.forEach(asked, (one, i): Effect.Effect<LabelledText, DataError> => {
-    const found = askedText(one, columns)
-    if (isBroken(found)) return Effect.fail(dataError(`row ${i + 1}`, found.broken))
-    const { text } = found
+  Effect.forEach(inputs, (one, i): Effect.Effect<LabelledText, DataError> => {
+    const textOfRow = textOf(one, columns)
+    if (isBroken(textOfRow)) return Effect.fail(dataError(`row ${i + 1}`, textOfRow.broken))
+    const { text } = textOfRow
     if (!isEmbedded(text)) return Effect.succeed({ text, label: "", where: text, image: placeOf(text, folder) })
     const { name, bytes } = embeddedImage(text)
     const called = name === "" ? `row ${i + 1}` : name

@@ -1,7 +1,7 @@
 /** Image data: labelled images of a folder or of rows, and their batches. Loaded only by kinds of runs over images. */
 
 export { isImageName } from "../label-folders.ts"
-export { askedImages, askedProblem, pixelsIn } from "./asked.ts"
+export { imagesOf, inputProblem, pixelsIn } from "./asked.ts"
 export {
   augmentationOf,
   type ImageBatch,

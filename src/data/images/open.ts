@@ -21,7 +21,7 @@ import { textHashBuilder } from "../row-index.ts"
 import { placeOfRow, type ScannedSource } from "../scan.ts"
 import type { ClassificationSplit, LabelledText } from "../source.ts"
 import type { BySplit, SplitSection } from "../splits.ts"
-import { isBelow, openTree, shownPath, type Tree } from "../tree.ts"
+import { displayPath, isBelow, openTree, type Tree } from "../tree.ts"
 import { embeddedImage, imageForm, isEmbedded } from "./value.ts"
 
 /** Fields of a section that locate images. */
@@ -205,7 +205,7 @@ const openRowsFile = (place: string, section: ImageSection) =>
     const line = (row: number) => placeOfRow(scanned, row)
     const root = yield* guardOf(folder)
     const paths = names.flatMap((name, row) => (bytesIn.has(row) ? [] : [{ name, row }]))
-    const found = yield* within(
+    const images = yield* within(
       root,
       folder,
       paths.map(({ name }) => name),
@@ -213,7 +213,7 @@ const openRowsFile = (place: string, section: ImageSection) =>
     )
     const files: Array<string | null> = names.map(() => null)
     paths.forEach(({ row }, i) => {
-      files[row] = found[i]!
+      files[row] = images[i]!
     })
     const source: ScannedSource = {
       ...scanned,
@@ -240,7 +240,7 @@ const guardOf = (folder: string): Effect.Effect<Guard, DataError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const shown = shownPath(path, folder)
+    const shown = displayPath(path, folder)
     const real = yield* fs.realPath(folder).pipe(Effect.mapError((error) => dataError(shown, platformReason(error))))
     return { real, shown }
   })
@@ -255,7 +255,7 @@ const within = (
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const found = yield* Effect.forEach(
+    const opened = yield* Effect.forEach(
       names,
       (name, i) => {
         const file = path.resolve(folder, name)
@@ -272,9 +272,9 @@ const within = (
       },
       { concurrency: filesInFlight }
     )
-    const problems = found.flatMap((one) => ("problem" in one ? [one.problem] : []))
+    const problems = opened.flatMap((one) => ("problem" in one ? [one.problem] : []))
     if (problems.length > 0) return yield* allProblems(shown, problems)
-    return found.flatMap((one) => ("file" in one ? [one.file] : []))
+    return opened.flatMap((one) => ("file" in one ? [one.file] : []))
   })
 
 const allProblems = (where: string, problems: ReadonlyArray<string>): DataError =>
@@ -359,7 +359,7 @@ const summaryOf = (headers: ReadonlyArray<ImageHeader>): ImagesSummary => {
   return {
     images: headers.length,
     formats: [...counts]
-      .map(([format, own]) => ({ format, images: own.length }))
+      .map(([format, ofFormat]) => ({ format, images: ofFormat.length }))
       .toSorted((a, b) => b.images - a.images),
     smallest: sides(bySize[0]!),
     median: sides(bySize[Math.floor(bySize.length / 2)]!),

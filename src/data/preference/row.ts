@@ -126,9 +126,9 @@ const sidesOf = (
   worse: Messages,
   section: Section
 ): Preferences | Broken => {
-  const { prompt: asked, chosen, rejected } = preferenceColumns(section)
+  const { prompt: promptColumn, chosen, rejected } = preferenceColumns(section)
   // OpenAI's rows have the tools next to the prompt's messages
-  const fields = section.mapping === "openai" && isFields(row[asked]) ? { ...row[asked], ...row } : row
+  const fields = section.mapping === "openai" && isFields(row[promptColumn]) ? { ...row[promptColumn], ...row } : row
   const side = (answer: Messages, name: string): CausalContent | Broken => {
     if (!answer.some(({ role, content, calls }) => role === "assistant" && (content?.trim() || calls !== undefined))) {
       const roles = answer.map((message) => message.role).join(", ")

@@ -30,8 +30,8 @@ export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalS
     read: (indices) => {
       const wanted = Array.from(indices)
       const numbers = [...new Set(wanted.map((index) => index >> 1))]
-      return Effect.map(read(numbers), (found) => {
-        const byNumber = new Map(numbers.map((number, i) => [number, found[i]!]))
+      return Effect.map(read(numbers), (examples) => {
+        const byNumber = new Map(numbers.map((number, i) => [number, examples[i]!]))
         return wanted.map((index) => {
           const row = byNumber.get(index >> 1)!
           return { content: row[SIDES[index & 1]!], where: row.where }

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Seq2SeqData } from "../../../schemas/index.ts"
 import { wholeNumber } from "../../boundary/index.ts"
-import { type DataError, shownLabel } from "../data-error.ts"
+import { type DataError, quotedLabel } from "../data-error.ts"
 import { openTextFile, plainText, type TextForm, textOf } from "../labelled-rows.ts"
 import { type TextHashes, textHashBuilder } from "../row-index.ts"
 import type { Scanned, ScannedSource } from "../scan.ts"
@@ -150,8 +150,8 @@ const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<st
   Object.entries(counts).flatMap(([name, { counts: each, others, first }]) => {
     if (others === 0) return []
     const { file } = rows[name as keyof BySplit<Rows>]!
-    const all = each.reduce((sum, own) => sum + own, others)
-    const like = `${file.where}:${file.index.line(first)}: ${shownLabel(file.index.labels[file.index.label(first)]!.label)}`
+    const all = each.reduce((sum, count) => sum + count, others)
+    const like = `${file.where}:${file.index.line(first)}: ${quotedLabel(file.index.labels[file.index.label(first)]!.label)}`
     return [
       `${name} (${file.where}): ${wholeNumber(others)} of ${wholeNumber(all)} rows have a target outside data.targets (${like}); their evaluations have no macro-F1`
     ]
@@ -163,20 +163,20 @@ const COUNTED = 100_000
 const usualTarget = (rows: BySplit<Rows>, splits: BySplit<Seq2SeqSplit>) =>
   Effect.gen(function* () {
     const words = ({ file: { targetHashes } }: Rows) => targetHashes.words
-    const own = words(rows.train)
-    const found = new Map<number, { count: number; readonly place: number; readonly row: number }>()
+    const trainWords = words(rows.train)
+    const repeats = new Map<number, { count: number; readonly place: number; readonly row: number }>()
     let place = 0
     for (const row of numbersOf(rows.train)) {
       if (place === COUNTED) break
-      const key = (own[2 * row]! >>> 0) * 2 ** 21 + (own[2 * row + 1]! >>> 11)
-      const known = found.get(key)
-      if (known === undefined) found.set(key, { count: 1, place, row })
+      const key = (trainWords[2 * row]! >>> 0) * 2 ** 21 + (trainWords[2 * row + 1]! >>> 11)
+      const known = repeats.get(key)
+      if (known === undefined) repeats.set(key, { count: 1, place, row })
       else known.count++
       place++
     }
-    const most = [...found.values()].reduce((best, one) => (one.count > best.count ? one : best))
+    const most = [...repeats.values()].reduce((best, one) => (one.count > best.count ? one : best))
     const [example] = yield* splits.train.read([most.place])
-    const [high, low] = [own[2 * most.row], own[2 * most.row + 1]]
+    const [high, low] = [trainWords[2 * most.row], trainWords[2 * most.row + 1]]
     const share = mapSplits(rows, (split) => {
       const others = words(split)
       let [same, all] = [0, 0]

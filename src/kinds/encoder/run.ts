@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { RunPlan } from "../../../schemas/index.ts"
 import {
-  askedTargets,
   type DataError,
   type RowSource,
   type TargetBatch,
@@ -16,7 +15,8 @@ import {
   type TargetText,
   type TextColumns,
   targetBatches,
-  targetTrainingBatches
+  targetTrainingBatches,
+  unknownTargets
 } from "../../data/index.ts"
 import type { Device } from "../../device/device.ts"
 import { loadDescribed, type Model, type TokenBatch, tokenTensors } from "../../models/index.ts"
@@ -191,7 +191,7 @@ export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends Tar
       Effect.gen(function* () {
         const { model } = adapted
         const texts = yield* askedTexts(asked, plan.data)
-        const { outputs } = yield* outputsOf(adapted, plan, askedTargets(texts, model.labels.length))
+        const { outputs } = yield* outputsOf(adapted, plan, unknownTargets(texts, model.labels.length))
         return texts.map((text, row): Prediction => ({ ...text, ...said(rowOf(outputs, row, model), model) }))
       })
   }

@@ -2,12 +2,12 @@
 import * as Effect from "effect/Effect"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import {
-  askedImages,
-  askedProblem,
   augmentationOf,
   type ImageClasses,
   imageEvaluationBatches,
+  imagesOf,
   imageTrainingBatches,
+  inputProblem,
   openImages,
   openPreparing,
   pixelsIn,
@@ -52,19 +52,19 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
       }).pipe(evaluateClasses(adapted, source.labels, options))
     ),
   asking: { fields: (_, plan) => askedImage(plan), examples: askedExamples },
-  problemOf: (_, plan, row) => askedProblem(row, plan.data),
+  problemOf: (_, plan, row) => inputProblem(row, plan.data),
   images: {
     pixels: ({ data }, row) => pixelsIn(row, data),
     decoded: ({ model, ...adapted }, plan, asked) =>
       Effect.gen(function* () {
-        const images = yield* askedImages(asked, plan.data)
+        const images = yield* imagesOf(asked, plan.data)
         const batch = yield* readyImages(images, model, true)
         return predictionsOf(images, images.length, model.labels, () => logitsOf({ model, ...adapted }, batch))
       })
   },
   predict: (adapted, plan, asked, folder) =>
     Effect.gen(function* () {
-      const images = yield* askedImages(asked, plan.data, folder)
+      const images = yield* imagesOf(asked, plan.data, folder)
       return yield* predictionsOf(images, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
         Effect.flatMap(readyImages(some, adapted.model), (batch) => logitsOf(adapted, batch))
       )

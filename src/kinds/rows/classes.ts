@@ -8,9 +8,9 @@ import {
   type DataError,
   dataError,
   labelHint,
-  type SplitDescription,
-  shownLabel,
-  shownLabels
+  quotedLabel,
+  quotedLabels,
+  type SplitDescription
 } from "../../data/index.ts"
 import { type ClassEvaluation, crossEntropyMetric, type Evaluation, type Metrics, share } from "../../training/index.ts"
 import type { Baseline, Prediction } from "../contract/index.ts"
@@ -47,7 +47,7 @@ export const withKnownWeights =
       const weighed = typeof loss?.classWeights === "object" ? Object.keys(loss.classWeights) : []
       const unknown = weighed.find((label) => !labels.includes(label))
       if (unknown === undefined) return data
-      const reason = `the label ${shownLabel(unknown)} is not among the classes; the training rows have ${shownLabels(labels)}${labelHint(unknown, labels)}`
+      const reason = `the label ${quotedLabel(unknown)} is not among the classes; the training rows have ${quotedLabels(labels)}${labelHint(unknown, labels)}`
       return yield* dataError("loss.classWeights", reason)
     })
 

@@ -178,18 +178,18 @@ const changed = (adapted: StoredAdapted, content: Content, change: Change): Cont
   const files = adapted.method.peft.layout?.files
   if (files === undefined) return content
   const sites = adapted.parts(adapted.trainable).flatMap((part) => {
-    const own = siteTensorsIn(adapted, part.site.name, content)
-    if (Object.keys(own).length === 0) return [] // another file, or a site that is missing
+    const tensors = siteTensorsIn(adapted, part.site.name, content)
+    if (Object.keys(tensors).length === 0) return [] // another file, or a site that is missing
     const module = `base_model.model.${adapted.model.exported.nameOf(part.site.name)}`
-    return Object.entries(change(files, part, own)).map(([name, tensor]) => [`${module}.${name}`, tensor] as const)
+    return Object.entries(change(files, part, tensors)).map(([name, tensor]) => [`${module}.${name}`, tensor] as const)
   })
   return { ...content, ...Object.fromEntries(sites) }
 }
 
 /** Converts stored tensors to the content of adapter_model.safetensors. */
-export const writtenContent = (adapted: StoredAdapted, stored: Content): Content =>
+export const peftContent = (adapted: StoredAdapted, stored: Content): Content =>
   changed(adapted, stored, ({ written }, _, own) => written(own))
 
 /** Converts the content of adapter_model.safetensors to stored tensors. */
-export const storedContent = (adapted: StoredAdapted, found: Content): Content =>
-  changed(adapted, found, ({ read }, part, own) => read(part, own))
+export const storedContent = (adapted: StoredAdapted, content: Content): Content =>
+  changed(adapted, content, ({ read }, part, own) => read(part, own))

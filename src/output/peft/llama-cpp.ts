@@ -35,11 +35,11 @@ export const inLlamaCpp = ({ model, config, sites, parameters }: PlannedAdapter)
     }
   const { alpha } = factorsAlone(selectionOf(config).options)
   const scales = sites.map(({ options }) => {
-    const own = factorsAlone(options)
-    return (own.alpha / alpha) * (own.rankStabilized ? Math.sqrt(own.rank) : 1)
+    const sizes = factorsAlone(options)
+    return (sizes.alpha / alpha) * (sizes.rankStabilized ? Math.sqrt(sizes.rank) : 1)
   })
   const [scale] = scales
-  return scale !== undefined && scales.every((own) => own === scale)
+  return scale !== undefined && scales.every((otherScale) => otherScale === scale)
     ? { scale }
     : {
         reason: "it reads one alpha for all layers, but here they differ; it would silently compute something else"

@@ -57,20 +57,20 @@ export const startFrom = (
       const stored = storedAt(place)
       return stored === undefined || sameShape(stored.shape, place.shape)
     })
-    const found = new Map<string, Map<string, HostTensor>>()
+    const bySite = new Map<string, Map<string, HostTensor>>()
     const tooLarge = new Map<Place, ReadonlyArray<number>>()
     const asItWas = new Set<Place>()
     for (const place of places) {
       const stored = storedAt(place)
       const isHead = heads.has(place.name)
       if (isHead && (stored === undefined || !fits)) asItWas.add(place)
-      else if (stored === undefined && source.config.shared.some((own) => place.name === `base_model.${own}`)) {
+      else if (stored === undefined && source.config.shared.some((name) => place.name === `base_model.${name}`)) {
         asItWas.add(place)
       } else if (stored !== undefined) {
         if (sizeOf(stored.shape) > sizeOf(place.shape)) tooLarge.set(place, stored.shape)
         else {
-          const inFile = found.get(place.file) ?? new Map<string, HostTensor>()
-          found.set(place.file, inFile.set(place.name, yield* readStored(stored)))
+          const inFile = bySite.get(place.file) ?? new Map<string, HostTensor>()
+          bySite.set(place.file, inFile.set(place.name, yield* readStored(stored)))
         }
       }
     }
@@ -80,7 +80,7 @@ export const startFrom = (
       return yield* new PeftError({ source: source.source, problems })
     }
     const contents: Found = new Map(
-      [...found].map(([file, content]) => [
+      [...bySite].map(([file, content]) => [
         file,
         new Map(Object.entries(storedContent(adapted, Object.fromEntries(content))))
       ])

@@ -47,7 +47,7 @@ export const chartOptions = (
   const colours = isDark ? palettes.dark : palettes.light
   const MOST_TICKS = 12
   const inColour = (colour: number) => colours.series[colour % colours.series.length]!
-  const written = (value: number | null): string => {
+  const format = (value: number | null): string => {
     if (value === null || value === undefined) return "–"
     const size = Math.abs(value)
     if (size !== 0 && (size < 1e-3 || size >= 1e5))
@@ -63,7 +63,7 @@ export const chartOptions = (
       // a logarithmic axis over many decades has no room for each
       const known = ticks.filter((tick) => tick !== null)
       const every = Math.ceil(known.length / MOST_TICKS)
-      return ticks.map((tick) => (tick === null || known.indexOf(tick) % every > 0 ? "" : written(tick)))
+      return ticks.map((tick) => (tick === null || known.indexOf(tick) % every > 0 ? "" : format(tick)))
     }
   }
   const wholeSteps = Array.from({ length: 10 }, (_, i) => 10 ** i).flatMap((power) => [power, 2 * power, 5 * power])
@@ -74,7 +74,7 @@ export const chartOptions = (
     ...(kind === "dashed" || kind === "points" ? { dash: [5, 4] } : {}),
     points: kind === "points" || x.length === 1 ? { show: true, size: 8, fill: inColour(colour) } : { show: false },
     spanGaps: true,
-    value: (_, value) => written(value)
+    value: (_, value) => format(value)
   })
   return {
     width: Math.max(240, width),
@@ -84,7 +84,7 @@ export const chartOptions = (
       { ...axis, incrs: wholeSteps, size: 32 },
       { ...axis, size: 58 }
     ],
-    series: [{ label: "step", value: (_, value) => written(value) }, ...series.map(styled)],
+    series: [{ label: "step", value: (_, value) => format(value) }, ...series.map(styled)],
     legend: { markers: { width: 3, dash: (_, i) => (series[i - 1]?.kind === "dashed" ? "dashed" : "solid") } },
     // dragging over one chart shows the same steps in all of them, a double click all steps
     cursor: { drag: { x: true, y: false }, sync: { key: "run" } }

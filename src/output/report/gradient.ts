@@ -38,9 +38,9 @@ const theorem = (probes: ReadonlyArray<Diagnostics>): Html | null => {
     warnings.length === 0
       ? html`holds at ${wholeNumber(judged.length)} of ${wholeNumber(checks.length)} probes of a layer, to ${number(largest)} of ‖g‖ (with its damping)${judged.length < checks.length && "; at the others float32 is too imprecise to tell"}.`
       : html`<strong>does not hold</strong> at ${wholeNumber(warnings.length)} of ${wholeNumber(checks.length)} probes of a layer:`
-  const shown = warnings.slice(0, WARNINGS).map((warning) => html`<li>${warning}</li>`)
-  const left = warnings.length - shown.length
-  return html`<p>LoRA-Pro's theorem ${result}</p>${shown.length > 0 && html`<ul>${shown}${left > 0 && html`<li>and ${wholeNumber(left)} more in metrics.jsonl</li>`}</ul>`}`
+  const items = warnings.slice(0, WARNINGS).map((warning) => html`<li>${warning}</li>`)
+  const left = warnings.length - items.length
+  return html`<p>LoRA-Pro's theorem ${result}</p>${items.length > 0 && html`<ul>${items}${left > 0 && html`<li>and ${wholeNumber(left)} more in metrics.jsonl</li>`}</ul>`}`
 }
 
 /** Returns a name that may break after each dot. */
@@ -56,10 +56,10 @@ interface Cell {
 const cellsOf = (probes: ReadonlyArray<Diagnostics>): ReadonlyMap<string, Cell> => {
   const cells = new Map<string, Cell>()
   for (const name of new Set(probes.flatMap(({ sites }) => sites.map(({ site }) => site)))) {
-    const own = probes.flatMap(({ sites }) => sites.filter(({ site }) => site === name))
+    const ofSite = probes.flatMap(({ sites }) => sites.filter(({ site }) => site === name))
     cells.set(name, {
-      method: meanOf(own.map(({ method }) => method.discrepancy)),
-      best: meanOf(own.map(({ best }) => best.discrepancy))
+      method: meanOf(ofSite.map(({ method }) => method.discrepancy)),
+      best: meanOf(ofSite.map(({ best }) => best.discrepancy))
     })
   }
   return cells

@@ -51,8 +51,8 @@ export const element = (
   attributes: Readonly<Record<string, string>>,
   ...children: ReadonlyArray<Insertable>
 ): Html => {
-  const written = Object.entries(attributes).map(([name, value]) => html` ${name}="${value}"`)
-  return html`<${tag}${written}>${children}</${tag}>`
+  const parts = Object.entries(attributes).map(([name, value]) => html` ${name}="${value}"`)
+  return html`<${tag}${parts}>${children}</${tag}>`
 }
 
 /** Inserts source code of this package or of a dependency without escaping. Never use it for user input. */

@@ -124,8 +124,8 @@ export const writeReport = (
 // Resolved as a package, not by a path: in a user's project uPlot lies beside this package, not below it.
 const plotLibrary = (failed: (cause: unknown) => ReportError) =>
   Effect.gen(function* () {
-    const own = yield* OwnPlotLibrary
-    if (own !== undefined) return own
+    const plotLibrary = yield* OwnPlotLibrary
+    if (plotLibrary !== undefined) return plotLibrary
     const fs = yield* FileSystem.FileSystem
     const read = (file: string) =>
       Effect.try({
@@ -232,10 +232,12 @@ const trainedOn = ({ run }: RunRecord): Html => {
 /** Of an init that decides them. */
 const decidedRanks = ({ ranks }: RunRecord["run"]): Html => {
   const all = Object.entries(ranks ?? {})
-  const shown = all.slice(0, MOST_RANKS).map(([site, rank]) => [site, wholeNumber(rank)] as const)
+  const listedRanks = all.slice(0, MOST_RANKS).map(([site, rank]) => [site, wholeNumber(rank)] as const)
   const more =
-    all.length > shown.length ? [["further layers", `${all.length - shown.length}, in run.json`] as const] : []
-  return all.length === 0 ? html`` : table("Ranks chosen by the initialization", [...shown, ...more])
+    all.length > listedRanks.length
+      ? [["further layers", `${all.length - listedRanks.length}, in run.json`] as const]
+      : []
+  return all.length === 0 ? html`` : table("Ranks chosen by the initialization", [...listedRanks, ...more])
 }
 const MOST_RANKS = 60
 

@@ -118,10 +118,10 @@ const evaluated = (
 ): ReadonlyArray<Series> =>
   [...new Set(evaluations.map(({ split }) => split))].sort().map((split) => {
     const rows = evaluations.filter((row) => row.split === split).toReversed()
-    const own = new Map(rows.map((row) => [row.step, pick(row)]))
+    const byStep = new Map(rows.map((row) => [row.step, pick(row)]))
     return {
       label: split,
-      values: x.map((step) => own.get(step) ?? null).map((value) => (value === null ? null : rounded(value))),
+      values: x.map((step) => byStep.get(step) ?? null).map((value) => (value === null ? null : rounded(value))),
       colour: splitColours[split] ?? 3,
       kind: "points"
     }
@@ -141,9 +141,9 @@ const lossPlot = (
     steps.map(({ loss }) => loss),
     span
   )
-  const shown = new Set(x)
+  const plotted = new Set(x)
   const smooth = new Map<number, number | null>()
-  for (const [i, { step }] of steps.entries()) if (shown.has(step)) smooth.set(step, roundedOrNull(curve[i] ?? null))
+  for (const [i, { step }] of steps.entries()) if (plotted.has(step)) smooth.set(step, roundedOrNull(curve[i] ?? null))
   const series: ReadonlyArray<Series> = [
     { label: "training", values: x.map((step) => each.get(step) ?? null), colour: 0, kind: "faint" },
     {

@@ -2,7 +2,7 @@
 
 import { byteSize, capital, counted, duration, percent, score, wholeNumber } from "../../boundary/index.ts"
 import { formatMetric, inWords, type Metrics, scoreOf } from "../../training/index.ts"
-import { baselineText, keptText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
+import { baselineText, checkpointText, shortfallText, stoppedText, warningTexts } from "../outcome.ts"
 import { described, type Plot } from "./chart.ts"
 import { type Html, html, raw } from "./html.ts"
 import { type Confused, type Evaluation, isConfused, type ReportedKind, type RunRecord } from "./run-record.ts"
@@ -18,7 +18,7 @@ export const gained = ({ run }: RunRecord, kind: ReportedKind): string =>
     ...[shortfallText(kind, run)].filter((text) => text !== null),
     ...doingNothing(run, kind),
     ...(run.stopped == null ? [] : [`${capital(stoppedText(kind.metrics, run.stopped, run))}.`]),
-    ...(run.kept == null ? [] : [`Saved ${keptText(kind.metrics, run.kept, run)}.`])
+    ...(run.kept == null ? [] : [`Saved ${checkpointText(kind.metrics, run.kept, run)}.`])
   ].join(" ")
 
 /** Returns the baseline, and warnings of a run that does not beat it or learned nothing. */
@@ -73,7 +73,7 @@ export const factsOf = (
         : `${wholeNumber(run.steps)} of ${wholeNumber(run.planned)}`
     ],
     ...(run.rate === undefined ? [] : [["Learning rate found before the first step", run.rate.reason] as const]),
-    ...(run.kept == null ? [] : [["Adapter", keptText(metrics, run.kept, run)] as const]),
+    ...(run.kept == null ? [] : [["Adapter", checkpointText(metrics, run.kept, run)] as const]),
     ["Training time", duration(run.seconds)],
     ["Peak memory", byteSize(run.peakBytes)]
   ]
@@ -109,12 +109,12 @@ const LAST_EVALUATIONS = 50
 
 export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: ReportedKind): EvaluationRows => {
   const most = FIRST_EVALUATIONS + LAST_EVALUATIONS
-  const shown =
+  const tables =
     evaluations.length <= most
       ? evaluations
       : [...evaluations.slice(0, FIRST_EVALUATIONS), ...evaluations.slice(-LAST_EVALUATIONS)]
   const { loss: _, ...scores } = metrics
-  const made = shown.map((one) => [
+  const made = tables.map((one) => [
     one.split,
     wholeNumber(one.step),
     wholeNumber(one.rows),
@@ -131,7 +131,7 @@ export const evaluationRows = ({ evaluations, run }: RunRecord, { metrics }: Rep
   return {
     columns: ["split", "after step", "rows", "loss", ...Object.values(scores).map(({ label }) => label)],
     rows: [...made, ...nothing],
-    left: evaluations.length - shown.length
+    left: evaluations.length - tables.length
   }
 }
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import { setLimits } from "../../../src/boundary/index.ts"
-import { askedImages } from "../../../src/data/images/asked.ts"
+import { imagesOf } from "../../../src/data/images/asked.ts"
 import { pixelsIn } from "../../../src/data/images/index.ts"
 import { preparedImages, processingOf } from "../../../src/images/index.ts"
 import { decodedBody } from "../../../src/serve/body.ts"
@@ -83,7 +83,7 @@ export const servedImages: Target = () => {
       const rows = rowsOf(yield* decodedBody({ request, client: "a" }, PredictBody, bodies))
       const pixels = yield* pixelsOf(rows, (own) => pixelsIn(own, { image: "image" }))
       if (pixels.some((own) => own > 2 ** 20)) throw new Error(`an image of ${Math.max(...pixels)} pixels`)
-      const jobs = (yield* askedImages(rows, { image: "image" })).map(({ image: own, where }) => {
+      const jobs = (yield* imagesOf(rows, { image: "image" })).map(({ image: own, where }) => {
         if (typeof own === "string") throw new Error(`a file would be read: ${own}`)
         return { image: own!, where }
       })

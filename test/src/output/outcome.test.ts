@@ -4,7 +4,7 @@ import type { ClassificationData } from "../../../src/data/index.ts"
 import { embedding } from "../../../src/kinds/encoder/embedding/index.ts"
 import { regression } from "../../../src/kinds/encoder/regression/index.ts"
 import { majorityBaseline, classMetrics as metrics } from "../../../src/kinds/rows/classes.ts"
-import { baselineText, keptText, noBetterText, shortfallText } from "../../../src/output/index.ts"
+import { baselineText, checkpointText, noBetterText, shortfallText } from "../../../src/output/index.ts"
 
 /** Rows of each class in train and in test. */
 const data = (learned: ReadonlyArray<number>, tested: ReadonlyArray<number>) => {
@@ -115,13 +115,13 @@ describe("the state that is kept, in words", () => {
   const kept = { step: 80, metric: "accuracy", value: 0.908, rows: 1240 }
 
   test("the last, where rows cannot tell that another is better", () => {
-    expect(keptText(metrics, { ...kept, compared: { step: 64, value: 0.913 } }, { steps: 80 })).toBe(
+    expect(checkpointText(metrics, { ...kept, compared: { step: 64, value: 0.913 } }, { steps: 80 })).toBe(
       "the last checkpoint (validation accuracy 90.8 %): step 64 had 91.3 %, a difference that 1,240 rows cannot tell from chance"
     )
   })
 
   test("the best, next to the last", () => {
-    expect(keptText(metrics, { ...kept, step: 64, compared: { step: 80, value: 0.7 } }, { steps: 80 })).toBe(
+    expect(checkpointText(metrics, { ...kept, step: 64, compared: { step: 80, value: 0.7 } }, { steps: 80 })).toBe(
       "the best checkpoint, step 64 of 80 (validation accuracy 90.8 %; 70.0 % at the last step)"
     )
   })

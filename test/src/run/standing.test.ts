@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test"
 import { percent } from "../../../src/boundary/index.ts"
 import { randomStream } from "../../../src/numbers/index.ts"
-import { keptText, stoppedText } from "../../../src/output/index.ts"
+import { checkpointText, stoppedText } from "../../../src/output/index.ts"
 import {
   afterEvaluation,
   beginning,
@@ -88,10 +88,10 @@ describe("a run", () => {
       ({ ...every([value])[0]!, step: 35, kind: "evaluation", split: "validation" }) as const
     expect(choiceOf(standingOf(loss, evaluations), last(0.55))).toMatchObject({ step: 20, value: 0.5, rows: 5 })
     const kept = choiceOf(standingOf(loss, evaluations), last(0.55))!
-    expect(keptText({ loss: crossEntropyMetric }, kept, { steps: 35 })).toBe(
+    expect(checkpointText({ loss: crossEntropyMetric }, kept, { steps: 35 })).toBe(
       "the best checkpoint, step 20 of 35 (validation loss 0.500)"
     )
-    expect(keptText({}, { ...kept, step: 35 }, { steps: 35 })).toBe("the last checkpoint, which is the best")
+    expect(checkpointText({}, { ...kept, step: 35 }, { steps: 35 })).toBe("the last checkpoint, which is the best")
     expect(choiceOf(standingOf(loss, evaluations), last(0.45))).toMatchObject({ step: 35, value: 0.45 })
     expect(choiceOf(standingOf(loss, evaluations), undefined)).toBeNull()
   })

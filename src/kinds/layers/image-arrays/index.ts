@@ -3,13 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ImageArraysData, ImageArraysPlan } from "../../../../schemas/index.ts"
 import {
-  askedImages,
-  askedProblem,
   augmentationOf,
   type ImageBatch,
   type ImageClasses,
   imageEvaluationBatches,
+  imagesOf,
   imageTrainingBatches,
+  inputProblem,
   openImages,
   openPreparing,
   type Preparing,
@@ -87,9 +87,9 @@ const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
       Stream.map(asArrays(shape))
     ),
   asking: { fields: askedImage, examples: askedExamples },
-  problemOf: (asked, { data }) => askedProblem(asked, data),
+  problemOf: (asked, { data }) => inputProblem(asked, data),
   pixels: (asked, { data }) => pixelsIn(asked, data),
-  asked: (asked, { data }, folder) => askedImages(asked, data, folder),
+  asked: (asked, { data }, folder) => imagesOf(asked, data, folder),
   read: (images, { shape, ready }, apart) => Effect.map(readyImages(images, ready, apart), asArrays(shape)),
   keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf)
 }

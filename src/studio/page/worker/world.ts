@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { messageOf } from "../../../boundary/index.ts"
-import { ownDataFiles, rootedPaths, withoutHub } from "../../../data/index.ts"
+import { packageDataFiles, rootedPaths, withoutHub } from "../../../data/index.ts"
 import { type FileError, fileError } from "../../../files/index.ts"
 import type { Sources } from "../../../hub/hub.ts"
 import type { DroppedFile } from "../host.ts"
@@ -49,7 +49,7 @@ export const openWorld = async (base: string, tell: Fetching): Promise<World> =>
   const files = withStaticFiles(storedFiles(kept.folder), await listing, base, tell)
   const own = Layer.succeed(FileSystem.FileSystem)(files)
   return {
-    layer: Layer.mergeAll(own, rootedPaths, withoutHub, Layer.provide(ownDataFiles, own)),
+    layer: Layer.mergeAll(own, rootedPaths, withoutHub, Layer.provide(packageDataFiles, own)),
     fileAt: (path) => storedFileAt(kept.folder, path),
     unkept: kept.unkept
   }
