@@ -123,7 +123,7 @@ const metadata = new Map([
   ["tokenizer.ggml.token_type", encoded.integers(types)],
   [
     "tokenizer.chat_template",
-    encoded.string("{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}")
+    encoded.string("{% for message in messages %}{{ message.role }}: {{ message.content }}</s>{% endfor %}")
   ],
   ["tokenizer.ggml.bos_token_id", encoded.u32(1)],
   ["tokenizer.ggml.eos_token_id", encoded.u32(2)],
