@@ -12,6 +12,6 @@ export const head = choice(
 export type Head = typeof head.Type
 
 export const packedWeights = choice(
-  ["f32", "file", "f16", "int8", "q8", "q4"],
-  'Precision of the frozen linear weights in memory. "f32": full precision; "file": the precision of the file, which device native reads in place (mapped, no copy) with the results of "f32"; "f16": half precision, half the memory; "int8": 255 steps per row, a quarter of the memory; "q8" and "q4": blocks of 32 values with 8 or 4 bits each, as in GGUF files (Q8_0, Q4_0 and Q4_1 are loaded without conversion), including the token embeddings of causal models. The adapter is trained on top of the rounded weights.'
-).pipe(withDefault("f32"))
+  ["file", "f32", "f16", "int8", "q8", "q4"],
+  'Precision of the frozen linear weights in memory. "file": that of their file, which device native reads in place (mapped, not copied); the results are those of "f32", which other devices load. "f32": full precision; "f16": half precision, half the memory; "int8": 255 steps per row, a quarter of the memory; "q8" and "q4": blocks of 32 values with 8 or 4 bits each, as in GGUF files (Q8_0, Q4_0 and Q4_1 are loaded without conversion), including the token embeddings of causal models. The adapter is trained on top of the rounded weights.'
+).pipe(withDefault("file"))
