@@ -13,6 +13,7 @@ export {
 export { type Evaluations, evaluationsOf, ON_THE_WAY } from "./evaluations.ts"
 export {
   bytesOfWeights,
+  evaluatedRows,
   FLOAT,
   type MemoryEstimate,
   memoryEstimate,

@@ -40,7 +40,7 @@ const remedyOf = ({ training }: Pick<RunPlan, "training">, lengths: boolean): st
 
 /** Returns one sentence for each limit that the estimate approaches. */
 export const memoryWarnings = (
-  { total, weights, trainable, activations }: MemoryEstimate,
+  { total, weights, mapped, trainable, activations }: MemoryEstimate,
   machine: MachineMemory,
   plan: Pick<RunPlan, "training">,
   lengths = true
@@ -49,7 +49,13 @@ export const memoryWarnings = (
   const warnings: Array<string> = []
   if (total > COMFORTABLE * machine.available) {
     const free = machine.available < machine.total ? ` (${byteSize(machine.available)} free)` : ""
-    const verdict = total > machine.total ? "it cannot run on the CPU or on wasm" : "it may run out of memory"
+    const own = total - mapped
+    const verdict =
+      own > machine.total
+        ? "it cannot run on the CPU or on wasm"
+        : own > COMFORTABLE * machine.available || mapped === 0
+          ? "it may run out of memory"
+          : `on --device native about ${byteSize(own)} are enough, since ${byteSize(mapped)} of weights stay in the file`
     warnings.push(
       `memory: about ${byteSize(total)} are needed, but this machine has ${byteSize(machine.total)}${free}: ${verdict}; ${remedy}`
     )
@@ -57,7 +63,7 @@ export const memoryWarnings = (
   const tensors = weights + trainable + activations
   if (tensors > COMFORTABLE * FOUR_GIB) {
     warnings.push(
-      `memory: about ${byteSize(tensors)} of tensors are needed, but wasm has at most 4 GiB; ${remedy}, or use --device webgpu`
+      `memory: about ${byteSize(tensors)} of tensors are needed, but wasm has at most 4 GiB; ${remedy}, or use --device ${tensors - mapped > COMFORTABLE * FOUR_GIB ? "" : "native or "}webgpu`
     )
   }
   return warnings

@@ -31,8 +31,10 @@ export interface TrainableCounts {
 }
 
 export interface MemoryEstimate {
-  /** bytes of the frozen base */
+  /** bytes of the frozen base, as devices hold it that map no files */
   readonly weights: number
+  /** bytes of `weights` that device native leaves in the mapped file; 0 unless `model.weights` is "file" */
+  readonly mapped: number
   /** bytes of trainable state during a step: parameters, gradients, optimizer state, full gradients of a probe */
   readonly trainable: number
   /** bytes that the forward pass keeps for the backward pass */
@@ -122,14 +124,22 @@ export const stateOf = (
   }
 }
 
-/** Estimates the memory of a plan. `weights`, `activations`: bytes, which each kind of run computes for its models. */
+/** Returns the rows of an evaluation batch; 0 for a plan that evaluates nothing. */
+export const evaluatedRows = ({ data, training }: Pick<RunPlan, "data" | "training">): number =>
+  data.validation === undefined && data.test === undefined ? 0 : training.evaluateBatchSize
+
+/**
+ * Estimates the memory of a plan. `weights`, `activations`: bytes, which each kind of run computes for its models. `tables`: embedding tables
+ * that are mapped like linear layers.
+ */
 export const memoryEstimate = (
   plan: RunPlan,
   trainable: Omit<TrainableCounts, "total">,
   { all, adapted: selected }: LinearLayers,
-  { weights, activations: ofModel }: Pick<MemoryEstimate, "weights" | "activations">
+  { weights, activations: ofModel }: Pick<MemoryEstimate, "weights" | "activations">,
+  tables: ReadonlyArray<Sizes> = []
 ): MemoryEstimate => {
-  const { adapter } = plan
+  const { adapter, model } = plan
   const linear = numbersIn(all)
   const method = methodOf(adapter)
   const adapted = fullest(method, { sites: selected })
@@ -143,7 +153,9 @@ export const memoryEstimate = (
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)
   const checkpoint = FLOAT * (parameters + moments + frozen)
   const total = RUNTIME + weights + moving + activations + checkpoint
-  return { weights, trainable: moving, activations, checkpoint, kept: 0, total }
+  const stays = "weights" in model && model.weights === "file" && method.trains !== "weights"
+  const mapped = stays ? FLOAT * [...all, ...tables].reduce((sum, { out, in: inputs }) => sum + out * inputs, 0) : 0
+  return { weights, mapped, trainable: moving, activations, checkpoint, kept: 0, total }
 }
 
 /** Maximum bytes of the full gradients that diagnostics hold at a time. */

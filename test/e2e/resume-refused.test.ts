@@ -101,7 +101,7 @@ describe("refused, with nothing changed:", () => {
         "seed: trained with 1, now 2",
         "adapter.rank: trained with 4, now 2",
         "optimizer.learningRate: trained with 0.01, now 0.5",
-        'model.weights: trained with "f32", now "int8"'
+        'model.weights: trained with "file", now "int8"'
       ]) {
         expect(stderr).toContain(`    ${line}\n`)
       }

@@ -108,7 +108,7 @@ describe("the run folder", () => {
   test("plan.json is complete, and names its inputs from where it lies", () => {
     expect(w.json("runs/tiny-1/plan.json")).toMatchObject({
       seed: 1,
-      model: { source: "../../minilm", weights: "f32" },
+      model: { source: "../../minilm", weights: "file" },
       data: { train: "../../train.jsonl", test: "../../test.jsonl", labels: ["bad", "fair", "good"], bucketPool: 8 },
       adapter: { method: "lora", rank: 4, scaling: "standard", targets: "all-linear", overrides: [] },
       optimizer: { kind: "lora-pro", form: "full", x: "sylvester", damping: 1e-8 },

@@ -35,7 +35,7 @@ describe("a sound plan", () => {
       model: {
         source: "minilm",
         task: { kind: "classification", pooling: "mean" },
-        weights: "f32"
+        weights: "file"
       },
       data: {
         format: "classification",

@@ -50,7 +50,7 @@ describe("a plan whose task says how its head starts", () => {
       source: "minilm",
       task: { kind: "classification", pooling: "pooler" },
       head: now,
-      weights: "f32"
+      weights: "file"
     })
   })
 

@@ -21,6 +21,7 @@ import type { ModelError, Stack } from "../../models/index.ts"
 import {
   type Adaptable,
   bytesOfWeights,
+  evaluatedRows,
   FLOAT,
   frozenBlocksOf,
   type MemoryEstimate,
@@ -177,10 +178,7 @@ export const estimateMemory = (
   const heads = (2 * attentionHeads + 3 * keyValueHeads) * headDim
   const saved = 5 * hiddenSize + heads + 4 * intermediateSize
   const { recompute } = plan.training
-  const [batchSize, evaluateBatchSize] = [
-    sequences * plan.training.batchSize,
-    sequences * plan.training.evaluateBatchSize
-  ]
+  const [batchSize, evaluateBatchSize] = [sequences * plan.training.batchSize, sequences * evaluatedRows(plan)]
   const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
   const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
   const tables = tablesOf(model.decoder).map(() => ({ out: model.vocabularySize, in: hiddenSize }))
@@ -192,7 +190,8 @@ export const estimateMemory = (
     {
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen, tables),
       activations: FLOAT * (length * rows + 2 * logits)
-    }
+    },
+    tables
   )
 }
 

@@ -11,7 +11,7 @@ test("wrong options are reported at once", async () => {
   const { message } = await failure(load(options as unknown as LoadModelOptions))
   expect(message.split("\n")).toEqual([
     expect.stringMatching(/^Models\.load: task\.pooling: found "max"; expected .*"mean", "pooler"/),
-    expect.stringMatching(/^Models\.load: weights: found "f8"; expected .*"f32", "file", "f16", "int8", "q8", "q4"/),
+    expect.stringMatching(/^Models\.load: weights: found "f8"; expected .*"file", "f32", "f16", "int8", "q8", "q4"/),
     "Models.load: seed: found -1; expected an integer of at least 0"
   ])
   const unknown = await failure(load({ source, task: "classification", sed: 1 } as unknown as LoadModelOptions))

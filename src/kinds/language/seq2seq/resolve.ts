@@ -19,6 +19,7 @@ import { savedWeights } from "../../../kernels/index.ts"
 import { describeSeq2Seq, type Seq2SeqDescription, seq2seqTokenizer } from "../../../models/seq2seq/index.ts"
 import {
   bytesOfWeights,
+  evaluatedRows,
   FLOAT,
   type MemoryEstimate,
   memoryEstimate,
@@ -193,7 +194,8 @@ export const estimateMemory = (
 ): MemoryEstimate => {
   const { hiddenSize, intermediateSize, attentionHeads, headDim, layers, decoderLayers, vocabularySize } = model
   const { maxLength: read, maxTargetLength: written } = plan.data
-  const { batchSize, evaluateBatchSize, recompute } = plan.training
+  const { batchSize, recompute } = plan.training
+  const evaluateBatchSize = evaluatedRows(plan)
   const wide = attentionHeads * headDim
   const inner = model.sites.filter((site) => site.out === intermediateSize).length / (layers + decoderLayers)
   const feedForward = 2 * inner * intermediateSize

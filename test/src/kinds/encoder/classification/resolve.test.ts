@@ -65,6 +65,7 @@ describe("warnings", () => {
 describe("memory", () => {
   const estimate = (total: number) => ({
     weights: total / 2,
+    mapped: 0,
     trainable: 0,
     activations: total / 2,
     checkpoint: 0,
@@ -75,6 +76,22 @@ describe("memory", () => {
   const training = { batchSize: 8, accumulate: 1, evaluateBatchSize: 64, threads: 1, deterministic: true }
   const warnings = (memory: MemoryEstimate, of: MachineMemory, recompute: "none" | "blocks" = "none") =>
     memoryWarnings(memory, of, { training: { ...training, recompute } })
+
+  test("weights that stay in the file are not counted against native", () => {
+    const memory = { ...estimate(28e9), mapped: 13.5e9 }
+    expect(warnings(memory, { total: 64e9, available: 60e9 })).toEqual([
+      expect.stringMatching(/but wasm has at most 4 GiB; .*, or use --device webgpu$/)
+    ])
+    expect(warnings(memory, { total: 24e9, available: 20e9 })[0]).toContain(
+      "on --device native about 14.5 GB are enough, since 13.5 GB of weights stay in the file"
+    )
+    expect(warnings(memory, machine)[0]).toContain("it may run out of memory")
+    expect(warnings({ ...estimate(60e9), mapped: 30e9 }, machine)[0]).toContain("it cannot run")
+    const small = { ...estimate(6e9), mapped: 3e9 }
+    expect(warnings(small, { total: 40e9, available: 30e9 })).toEqual([
+      expect.stringMatching(/wasm has at most 4 GiB; .*, or use --device native or webgpu$/)
+    ])
+  })
 
   test("a warning above 80 % of what is free, a stronger one above all there is", () => {
     expect(warnings(estimate(3e9), machine)).toEqual([])
