@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
+import { dequantized } from "../kernels/index.ts"
 import {
   isPacking,
   KEPT,
@@ -147,6 +148,12 @@ export const uploaded = (
     const weights = (name: string): Tensor => {
       const tensor = tensors.get(name)
       if (tensor !== undefined) return tensor
+      const mapped = packed.get(name)
+      if (mapped?.packing === "mapped") {
+        // for code that reads it itself; products read the file
+        keepOwn(name, { tensor: tf.keep(dequantized(mapped)) })
+        return weights(name)
+      }
       throw new Error(
         packed.has(name) ? `${name} is packed: see Model.packed` : `model ${folder} has no parameter ${name}`
       )

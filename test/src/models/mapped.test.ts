@@ -93,6 +93,11 @@ describe.skipIf(!hasNative)("on native", () => {
             const { model, values } = yield* logits("file")
             expect(bits(values)).toEqual(bits(float.values))
             expect(model.packed!.size).toBe(model.sites.length)
+            // code may read a weight itself
+            const name = `${model.sites[0]!.name}.weight`
+            const [own, whole] = [model.weights(name), float.model.weights(name)]
+            expect(yield* Effect.promise(() => own.data())).toEqual(yield* Effect.promise(() => whole.data()))
+            expect(model.weights(name)).toBe(own)
           })
         ),
       native
