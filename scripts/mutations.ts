@@ -271,8 +271,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/files",
-    text: "if (identityOf(yield* fs.stat(root)) !== own) {",
-    replacement: "if (own === undefined) {",
+    text: "if (identityOf(yield* fs.stat(root)) !== identity) {",
+    replacement: "if (identity === undefined) {",
     breaks: "a folder that has taken a run folder's place is written into",
     caughtBy: "test/src/files/guarded-folder.test.ts"
   },

@@ -56,8 +56,8 @@ const MOST_FORCED = 4_096
 const remembered = <Key, Value>(make: (key: Key) => Value): ((key: Key) => Value) => {
   const known = new Map<Key, Value>()
   return (key) => {
-    const found = known.get(key)
-    if (found !== undefined) return found
+    const constraint = known.get(key)
+    if (constraint !== undefined) return constraint
     if (known.size >= MOST_MASKS) known.clear()
     const made = make(key)
     known.set(key, made)
@@ -146,8 +146,8 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
   const mask = remembered(({ stacks }: State): Uint32Array => {
     const all = new Uint32Array(words)
     for (const stack of stacks) {
-      const own = ofStack(stack)
-      for (let i = 0; i < words; i++) all[i]! |= own[i]!
+      const allowed = ofStack(stack)
+      for (let i = 0; i < words; i++) all[i]! |= allowed[i]!
       for (const { token } of spelledBy(stack)) allow(all, token)
     }
     return all
@@ -156,7 +156,9 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
     const bytes = vocabulary.bytesOf(token)
     if (bytes === null) {
       const heads = state.stacks.flatMap((stack) =>
-        spelledBy(stack).flatMap((own) => (own.token === token ? [[own.target, stack.below!] as const] : []))
+        spelledBy(stack).flatMap((spelling) =>
+          spelling.token === token ? [[spelling.target, stack.below!] as const] : []
+        )
       )
       return heads.length === 0 ? null : states.at(heads)
     }
@@ -170,7 +172,7 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
   }
 
   /** The tokenizer's own tokens of a text that must come; [] where they do not write exactly this. */
-  const written = (text: string, from: State, to: State): ReadonlyArray<number> => {
+  const advanced = (text: string, from: State, to: State): ReadonlyArray<number> => {
     const anchor = tokenizer.encode("\n")
     const after = tokenizer.encode(`\n${text}`)
     // many tokenizers put a space before a text, so a second way is to encode it after something
@@ -188,12 +190,12 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
   const mayContinue = (bytes: Uint8Array, state: State): boolean => {
     const place = placeOf(vocabulary, bytes)
     if (place < 0) return false
-    let found = false
+    let isReachable = false
     walk(vocabulary, states, state, place, (below) => {
-      found ||= first[below + 1]! > first[below]!
-      return found
+      isReachable ||= first[below + 1]! > first[below]!
+      return isReachable
     })
-    return found
+    return isReachable
   }
   const forced = remembered((state: State): Forced => {
     const bytes: Array<number> = []
@@ -211,12 +213,12 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
     }
     const text = new TextDecoder().decode(Uint8Array.from(bytes.slice(0, whole)))
     if (text === "") return { text, tokens: [] }
-    const ids = written(text, state, after)
+    const ids = advanced(text, state, after)
     let [kept, open] = [ids.length, new Uint8Array()]
     for (let i = ids.length - 1; i >= 0 && open.length < vocabulary.deepest; i--) {
-      const own = vocabulary.bytesOf(ids[i]!)
-      if (own === null) break
-      open = Uint8Array.from([...own, ...open])
+      const bytes = vocabulary.bytesOf(ids[i]!)
+      if (bytes === null) break
+      open = Uint8Array.from([...bytes, ...open])
       if (mayContinue(open, after)) kept = i
     }
     return { text, tokens: ids.slice(0, kept) }

@@ -15,7 +15,7 @@ export interface Reads<State> {
 /** States of an automaton, at most: at 200 bytes each, a few megabytes. */
 const MOST_STATES = 2 ** 13
 
-interface Found<State> {
+interface NumberedState<State> {
   readonly state: State
   readonly finite: { accepts: boolean; arcs: Finite["arcs"] }
   /** keys of the states after each set of characters */
@@ -30,35 +30,35 @@ export const explore = <State>(
   keyOf: (state: State) => string,
   read: (state: State) => Reads<State>
 ): Finite | "empty" | "large" => {
-  const found = new Map<string, Found<State>>()
+  const numbered = new Map<string, NumberedState<State>>()
   const first = keyOf(start)
-  const add = (key: string, state: State): Found<State> => {
-    const made: Found<State> = { state, finite: { accepts: false, arcs: [] }, arcs: [], before: [] }
-    found.set(key, made)
+  const add = (key: string, state: State): NumberedState<State> => {
+    const made: NumberedState<State> = { state, finite: { accepts: false, arcs: [] }, arcs: [], before: [] }
+    numbered.set(key, made)
     return made
   }
   add(first, start)
   // a map's iterator comes to what is added on its way
-  for (const [key, own] of found) {
-    if (found.size > MOST_STATES) return "large"
-    const { accepts, arcs } = read(own.state)
-    own.finite.accepts = accepts
-    own.arcs = arcs.map(([ranges, to]) => {
+  for (const [key, entry] of numbered) {
+    if (numbered.size > MOST_STATES) return "large"
+    const { accepts, arcs } = read(entry.state)
+    entry.finite.accepts = accepts
+    entry.arcs = arcs.map(([ranges, to]) => {
       const target = keyOf(to)
-      const { before } = found.get(target) ?? add(target, to)
+      const { before } = numbered.get(target) ?? add(target, to)
       before.push(key)
       return [ranges, target]
     })
   }
   const alive = new Set<string>()
-  const waiting = [...found].flatMap(([key, { finite }]) => (finite.accepts ? [key] : []))
+  const waiting = [...numbered].flatMap(([key, { finite }]) => (finite.accepts ? [key] : []))
   for (let key = waiting.pop(); key !== undefined; key = waiting.pop()) {
     if (alive.has(key)) continue
     alive.add(key)
-    waiting.push(...found.get(key)!.before)
+    waiting.push(...numbered.get(key)!.before)
   }
-  for (const { finite, arcs } of found.values()) {
-    finite.arcs = arcs.flatMap(([ranges, to]) => (alive.has(to) ? [{ ranges, to: found.get(to)!.finite }] : []))
+  for (const { finite, arcs } of numbered.values()) {
+    finite.arcs = arcs.flatMap(([ranges, to]) => (alive.has(to) ? [{ ranges, to: numbered.get(to)!.finite }] : []))
   }
-  return alive.has(first) ? found.get(first)!.finite : "empty"
+  return alive.has(first) ? numbered.get(first)!.finite : "empty"
 }

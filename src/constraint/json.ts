@@ -158,8 +158,8 @@ export const jsonRules = (root: unknown, style: JsonStyle, report: Report): Json
     } else last.jumps = min <= max ? [close] : []
     for (let i = unrolled - 1; i >= 0; i--) {
       const one = element(i, after)
-      const written = i === 0 ? one : comma(one)
-      after = i >= min ? either([close, written]) : written
+      const entry = i === 0 ? one : comma(one)
+      after = i >= min ? either([close, entry]) : entry
     }
     return after
   }

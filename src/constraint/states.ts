@@ -58,16 +58,16 @@ export const statesOf = (rule: Rule): States => {
     let ends = false
     for (let head = waiting.pop(); head !== undefined; head = waiting.pop()) {
       const [from, below] = head
-      const own = frame(from, below)
-      if (seen.has(own)) continue
-      seen.add(own)
+      const pushed = frame(from, below)
+      if (seen.has(pushed)) continue
+      seen.add(pushed)
       const { accepts, edges, jumps, call } = from
       if (accepts && below.node === null) ends = true
       else if (accepts) waiting.push([below.node!, below.below!])
       for (const target of jumps) waiting.push([target, below])
       // a call at the end of a rule returns to where the rule returns to
       if (call !== null) waiting.push([call.rule.start, isEnd(call.then) ? below : frame(call.then, below)])
-      if (typeof edges === "function" || edges.length > 0) stacks.push(own)
+      if (typeof edges === "function" || edges.length > 0) stacks.push(pushed)
     }
     if (stacks.length === 0 && !ends) return null
     stacks.sort((a, b) => a.id - b.id)

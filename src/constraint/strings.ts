@@ -74,8 +74,8 @@ const edges = (from: Node) => from.edges as ReadonlyArray<Edge>
 
 /** What stands for a character between the quotes, where it is not itself, without the backslash. */
 const escaped = (character: number): string | null => {
-  const written = JSON.stringify(String.fromCodePoint(character)).slice(1, -1)
-  return written.startsWith("\\") ? written.slice(1) : null
+  const literal = JSON.stringify(String.fromCodePoint(character)).slice(1, -1)
+  return literal.startsWith("\\") ? literal.slice(1) : null
 }
 
 /** Edges that read a character of a set as `JSON.stringify` writes it. */
@@ -86,9 +86,9 @@ const characterEdges = (ranges: Ranges, target: Node, shared: Map<string, Node>)
     const [from, to] = [ranges[i]!, ranges[i + 1]!]
     let start = from
     for (let character = from; character <= Math.min(to, 0x5c); character++) {
-      const written = escaped(character)
-      if (written === null) continue
-      escapes.push(written)
+      const literal = escaped(character)
+      if (literal === null) continue
+      escapes.push(literal)
       if (start < character) plain.push([start, character - 1])
       start = character + 1
     }

@@ -60,17 +60,17 @@ export interface Diagnosis {
 }
 
 const foreignFunctionsHere = (): Diagnosis["foreignFunctions"] => {
-  const found = foreign()
-  return "reason" in found ? { interface: null, missing: found.reason } : { interface: found.name, missing: null }
+  const library = foreign()
+  return "reason" in library ? { interface: null, missing: library.reason } : { interface: library.name, missing: null }
 }
 
 const mpiHere = (): Diagnosis["mpi"] => {
-  const found = foundLibraries()
-  if ("reason" in found) return { libraries: [], missing: found.reason }
+  const mpi = foundLibraries()
+  if ("reason" in mpi) return { libraries: [], missing: mpi.reason }
   const missing = `none: runs use one process; to use several, install openmpi-bin or mpich, or set ${LIBRARY_VARIABLE} to a library`
   return {
-    libraries: found.map(({ version, file }) => ({ version, file })),
-    missing: found.length === 0 ? missing : null
+    libraries: mpi.map(({ version, file }) => ({ version, file })),
+    missing: mpi.length === 0 ? missing : null
   }
 }
 
@@ -85,8 +85,8 @@ const problemOf = (device: string, cause: Cause.Cause<unknown>): Problem => {
     const where = [...(site === "opening" ? [] : [site]), ...(kernel === undefined ? [] : [`kernel ${kernel}`])]
     return { problem: [device, ...where, reason].join(": "), remedy }
   }
-  const said = messageOf(error)
-  return { problem: `${device}: ${said}`, remedy: "train on another device" }
+  const message = messageOf(error)
+  return { problem: `${device}: ${message}`, remedy: "train on another device" }
 }
 
 type Outcome<A> = { readonly found: A } | { readonly problem: Problem }

@@ -69,9 +69,9 @@ const timesASecond = <E, R>(run: Effect.Effect<unknown, E, R>) =>
       const began = yield* milliseconds
       for (let i = 0; i < count; i++) yield* run
       yield* sync
-      const taken = (yield* milliseconds) - began
-      best = Math.max(best, (1000 * count) / taken)
-      if (taken < LEAST) count *= 2
+      const duration = (yield* milliseconds) - began
+      best = Math.max(best, (1000 * count) / duration)
+      if (duration < LEAST) count *= 2
     }
     return best
   })

@@ -85,8 +85,8 @@ export const chosenOf = <Options extends FormatOptions>(
   const refused = (option: string, reason: string) => new ExportRefused({ place: `--${option}`, reason })
   for (const [option, text] of Object.entries(given)) {
     if (text === undefined || option in options) continue
-    const own = Object.keys(options).map((own) => `--${own}`)
-    const has = own.length === 0 ? "which has no options" : `which has ${listed(own).join(", ")}`
+    const flags = Object.keys(options).map((option) => `--${option}`)
+    const has = flags.length === 0 ? "which has no options" : `which has ${listed(flags).join(", ")}`
     return refused(option, `is not an option of --format ${name}, ${has}`)
   }
   const chosen: Record<string, ReadonlyArray<string>> = {}

@@ -71,11 +71,11 @@ const filesIn = (folder: string) =>
     const path = yield* Path.Path
     const failed = fileError("read", folder)
     const names = yield* fs.readDirectory(folder, { recursive: true }).pipe(Effect.mapError(failed))
-    const found = yield* Effect.forEach(names.toSorted(), (name) =>
+    const entries = yield* Effect.forEach(names.toSorted(), (name) =>
       fs.stat(path.join(folder, name)).pipe(
         Effect.mapError(failed),
         Effect.map(({ type, size }) => (type === "File" ? [{ name, bytes: Number(size) }] : []))
       )
     )
-    return found.flat()
+    return entries.flat()
   })

@@ -71,8 +71,8 @@ export const writeFileAtomic = (
 export const refuseLink = (file: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const found = yield* Effect.result(fs.lstat(file)) // nothing there, or nothing to be seen: the write will say so
-    if (Result.isFailure(found) || found.success.type !== "SymbolicLink") return
+    const stat = yield* Effect.result(fs.lstat(file)) // nothing there, or nothing to be seen: the write will say so
+    if (Result.isFailure(stat) || stat.success.type !== "SymbolicLink") return
     const reason = "it is a symbolic link, which is not followed for writing; remove it"
     return yield* new FileError({ action: "write", file, reason })
   })
@@ -108,13 +108,13 @@ export const inNewFolder = <A, E, R>(
     const temporary = yield* temporaryFor(path.join(above, path.basename(target)))
     const writing = Effect.gen(function* () {
       yield* fs.makeDirectory(temporary).pipe(Effect.mapError(fileError("write", temporary)))
-      const written = yield* write(temporary)
+      const result = yield* write(temporary)
       yield* fs
         .makeDirectory(path.dirname(target), { recursive: true })
         .pipe(Effect.mapError(fileError("write", target)))
       if (yield* exists(target)) return yield* taken
       yield* fs.rename(temporary, target).pipe(Effect.mapError(fileError("write", target)))
-      return written
+      return result
     })
     return yield* writing.pipe(Effect.ensuring(Effect.ignore(fs.remove(temporary, { recursive: true, force: true }))))
   })

@@ -100,7 +100,7 @@ export const guardFolder = (
     const root = path.resolve(directory)
     // Held open: a new folder may reuse the inode of a removed one, but not while that one is open. Windows opens no folders.
     const handle = yield* Effect.option(fs.open(root))
-    const own = identityOf(yield* fs.stat(root))
+    const identity = identityOf(yield* fs.stat(root))
 
     /** Fails if `file` must not be written. `replaced`: the name itself is replaced or removed, even if it is a link. */
     const check = (method: string, file: string, replaced = false) =>
@@ -118,7 +118,7 @@ export const guardFolder = (
         if (parts[0] === ".." || path.isAbsolute(relative)) {
           return yield* Effect.fail(refusal(`it is outside of ${directory}, which alone is written here`))
         }
-        if (identityOf(yield* fs.stat(root)) !== own) {
+        if (identityOf(yield* fs.stat(root)) !== identity) {
           return yield* Effect.fail(
             refusal(`${directory} is no longer the folder that was opened; nothing is written into another one`)
           )
@@ -126,9 +126,9 @@ export const guardFolder = (
         let at = root
         for (const part of replaced ? parts.slice(0, -1) : parts) {
           at = path.join(at, part)
-          const found = yield* Effect.result(fs.lstat(at)) // nothing there, or nothing to be seen: the write will say so
-          if (Result.isFailure(found)) return
-          if (found.success.type !== "SymbolicLink") continue
+          const stat = yield* Effect.result(fs.lstat(at)) // nothing there, or nothing to be seen: the write will say so
+          if (Result.isFailure(stat)) return
+          if (stat.success.type !== "SymbolicLink") continue
           const what = at === path.resolve(file) ? "it" : path.join(directory, path.relative(root, at))
           return yield* Effect.fail(refusal(`${what} is a symbolic link, which is not followed for writing; remove it`))
         }
@@ -185,14 +185,14 @@ export const guardFolder = (
     const isOwn = (file: string) =>
       Effect.match(fs.stat(file), {
         onFailure: () => false,
-        onSuccess: (info) => identityOf(info) === own && info.type === "Directory"
+        onSuccess: (info) => identityOf(info) === identity && info.type === "Directory"
       })
     const place = Effect.gen(function* (): Effect.fn.Return<FolderPlace> {
       if (yield* isOwn(root)) return { kind: "here" }
       const names = yield* fs.readDirectory(path.dirname(root)).pipe(Effect.orElseSucceed(() => []))
-      for (const name of own === undefined ? [] : names) {
-        const found = yield* isOwn(path.join(path.dirname(root), name))
-        if (found) return { kind: "renamed", to: path.join(directory, "..", name) }
+      for (const name of identity === undefined ? [] : names) {
+        const isSameFolder = yield* isOwn(path.join(path.dirname(root), name))
+        if (isSameFolder) return { kind: "renamed", to: path.join(directory, "..", name) }
       }
       if (Option.isNone(handle)) return { kind: "removed" }
       const links = yield* handle.value.stat.pipe(

@@ -21,10 +21,10 @@ export const isLeftover = (name: string, untagged: boolean): Effect.Effect<boole
   Effect.gen(function* () {
     const [, digits, machine, start] = /\.tmp-([1-9]\d{0,9})(?:-([0-9a-f]{6})([0-9a-f]{6}))?$/.exec(name) ?? []
     if (digits === undefined) return false
-    const own = yield* thisProcess
-    if (name.endsWith(endingOf(own))) return false
-    if (machine === undefined) return untagged && (yield* isGone({ pid: Number(digits), host: own.host }))
-    if (machine !== machineOf(own)) return false
+    const owner = yield* thisProcess
+    if (name.endsWith(endingOf(owner))) return false
+    if (machine === undefined) return untagged && (yield* isGone({ pid: Number(digits), host: owner.host }))
+    if (machine !== machineOf(owner)) return false
     const now = yield* ownerOf(Number(digits))
     return (now.started !== undefined && startOf(now) !== start) || (yield* isGone(now))
   })

@@ -28,21 +28,21 @@ export const ownerIn = (text: string): ProcessOwner | undefined => {
   return owner._tag === "Success" ? owner.success : undefined
 }
 
-let own: ProcessOwner | undefined
+let thisOwner: ProcessOwner | undefined
 
 /** The owner that identifies this process. */
 export const thisProcess: Effect.Effect<ProcessOwner, never, FileSystem.FileSystem> = Effect.gen(function* () {
-  if (own !== undefined) return own
+  if (thisOwner !== undefined) return thisOwner
   if (ownSystem === undefined) return { pid: ownNumber, host: hostname() }
   const { started } = yield* look(ownNumber)
   const boot = yield* textOf("/proc/sys/kernel/random/boot_id")
-  own = {
+  thisOwner = {
     pid: ownNumber,
     host: hostname(),
     ...(started === undefined ? {} : { started }),
     ...(boot === undefined ? {} : { boot: boot.trim() })
   }
-  return own
+  return thisOwner
 })
 
 /** Returns the owner of another process of this machine. */

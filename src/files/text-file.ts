@@ -130,7 +130,7 @@ export const repeatsKey = (text: string, value: unknown): boolean => {
 const keysIn = (value: unknown): number => {
   if (typeof value !== "object" || value === null) return 0
   let keys = Array.isArray(value) ? 0 : Object.keys(value).length
-  for (const own of Object.values(value)) keys += keysIn(own)
+  for (const inner of Object.values(value)) keys += keysIn(inner)
   return keys
 }
 

@@ -13,9 +13,9 @@ export const userFolder = (
   kind: keyof typeof folders
 ): string | undefined => {
   const { variable, fallback } = folders[kind]
-  const { [variable]: given = "", HOME, USERPROFILE } = ownSystem?.env ?? {}
+  const { [variable]: override = "", HOME, USERPROFILE } = ownSystem?.env ?? {}
   const home = HOME || USERPROFILE
   // the specification says to ignore relative paths
-  const base = isAbsolute(given) ? given : home ? join(home, ...fallback) : undefined
+  const base = isAbsolute(override) ? override : home ? join(home, ...fallback) : undefined
   return base === undefined ? undefined : join(base, "tfjs-lora-pro")
 }

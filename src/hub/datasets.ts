@@ -85,9 +85,9 @@ const revised = (address: Address, settings: HubSettings): Effect.Effect<HubSour
     const converted = of(CONVERTED)
     const isCached = exists(repositoryCache(yield* Path.Path, settings.cache, converted).ref(CONVERTED))
     if (settings.offline) return (yield* isCached) ? converted : of("main")
-    const found = yield* Effect.result(commitOf(converted, settings))
-    if (Result.isSuccess(found)) return converted
-    return found.failure._tag === "Unreachable" && (yield* isCached) ? converted : of("main")
+    const commit = yield* Effect.result(commitOf(converted, settings))
+    if (Result.isSuccess(commit)) return converted
+    return commit.failure._tag === "Unreachable" && (yield* isCached) ? converted : of("main")
   })
 
 /** Path of the file next to the snapshots that lists the files of one. */
@@ -140,9 +140,9 @@ interface Part {
 /** Parses config/split/0000.parquet, and the names that datasets use: [config/]split[-00000-of-00002[-hash]].parquet, also in data/. */
 const partOf = (file: string): ReadonlyArray<Part> => {
   const converted = /^([^/]+)\/([^/]+)\/\d{4,}\.parquet$/.exec(file)
-  const own = /^(?:(.+)\/)?([^/]+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?\.parquet$/.exec(file)
-  if (converted === null && own === null) return []
-  const [, folder = "data", split = ""] = (converted ?? own)!
+  const match = /^(?:(.+)\/)?([^/]+?)(?:-\d{5}-of-\d{5}(?:-[0-9a-f]+)?)?\.parquet$/.exec(file)
+  if (converted === null && match === null) return []
+  const [, folder = "data", split = ""] = (converted ?? match)!
   return [{ file, config: folder === "data" ? "default" : folder.replace(/^data\//, ""), split }]
 }
 
@@ -152,7 +152,7 @@ const byNumber = (a: string, b: string): number => a.localeCompare(b, "en", { nu
 /** Returns the files of a split, in order, or what exists instead of it. */
 const rowsOf = (
   { source, repository, config, split }: Address,
-  asked: SplitName,
+  requested: SplitName,
   files: ReadonlyArray<string>
 ): Effect.Effect<ReadonlyArray<string>, HubError> => {
   const fail = (problem: string) => Effect.fail(hubError(source, problem))
@@ -161,21 +161,23 @@ const rowsOf = (
     return fail("has no Parquet files, and the Hub has not converted it; name one of its data files in the address")
   const configs = [...new Set(parts.map((part) => part.config))]
   const chosen = config ?? (configs.length === 1 ? configs[0]! : "default")
-  const shown = (names: ReadonlyArray<string>) => listed(names).join(", ")
+  const listedNames = (names: ReadonlyArray<string>) => listed(names).join(", ")
   if (!configs.includes(chosen)) {
-    const which = `${config === null ? "has several configurations" : `has no configuration "${config}"`}: ${shown(configs)}`
+    const which = `${config === null ? "has several configurations" : `has no configuration "${config}"`}: ${listedNames(configs)}`
     return fail(`${which}; name one: ${DATASETS}${repository}/${configs[0]}`)
   }
-  const own = parts.filter((part) => part.config === chosen)
-  const splits = [...new Set(own.map((part) => part.split))]
-  const names: ReadonlyArray<string> = split === null ? splitNames[asked] : [split]
+  const ofConfig = parts.filter((part) => part.config === chosen)
+  const splits = [...new Set(ofConfig.map((part) => part.split))]
+  const names: ReadonlyArray<string> = split === null ? splitNames[requested] : [split]
   const found = names.find((name) => splits.includes(name))
   if (found !== undefined) {
-    return Effect.succeed(own.flatMap((part) => (part.split === found ? [part.file] : [])).toSorted(byNumber))
+    return Effect.succeed(ofConfig.flatMap((part) => (part.split === found ? [part.file] : [])).toSorted(byNumber))
   }
   if (names.some((name) => splits.includes(`partial-${name}`)))
     return fail(
       `the Hub has converted only a part of "${names[0]}" to Parquet; name one of its own files, or a revision`
     )
-  return fail(`has no split "${names[0]}"; it has ${shown(splits)}: ${DATASETS}${repository}/${chosen}/${splits[0]}`)
+  return fail(
+    `has no split "${names[0]}"; it has ${listedNames(splits)}: ${DATASETS}${repository}/${chosen}/${splits[0]}`
+  )
 }

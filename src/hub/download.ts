@@ -116,10 +116,11 @@ const check = ({ hubSource: { source } }: Download, file: RemoteFile, incomplete
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const size = yield* sizeOf(incomplete)
-    const found = size === file.size ? yield* hashOf(incomplete, file) : `that of ${size} bytes instead of ${file.size}`
-    if (found === file.hash) return
+    const checksum =
+      size === file.size ? yield* hashOf(incomplete, file) : `that of ${size} bytes instead of ${file.size}`
+    if (checksum === file.hash) return
     yield* fs.remove(incomplete)
-    const hashes = `its hash is ${found}, expected ${file.hash}`
+    const hashes = `its hash is ${checksum}, expected ${file.hash}`
     return yield* hubError(source, `${file.path} arrived damaged: ${hashes}; try again`)
   })
 
@@ -156,20 +157,20 @@ const append = (download: Download, file: RemoteFile, incomplete: string, from: 
         catch: unreachable
       }).pipe(Effect.timeoutOrElse({ duration: Duration.seconds(seconds), orElse: () => Effect.fail(tooSlow) }))
       if (done || value === undefined) return
-      const taken = value.subarray(0, end - there)
-      let added = taken
+      const part = value.subarray(0, end - there)
+      let added = part
       if (arrived !== undefined) {
-        const had = yield* readExactly(arrived, there, Math.min(taken.length, from - there))
-        if (had.every((byte, i) => byte === taken[i])) added = taken.subarray(had.length)
+        const had = yield* readExactly(arrived, there, Math.min(part.length, from - there))
+        if (had.every((byte, i) => byte === part[i])) added = part.subarray(had.length)
         else {
           const restarted = restartedOf(incomplete)
           yield* Stream.run(fs.stream(incomplete, { bytesToRead: there }), fs.sink(restarted))
           to = yield* fs.open(restarted, { flag: "a" })
         }
-        if (added === taken || there + taken.length >= from) arrived = undefined
+        if (added === part || there + part.length >= from) arrived = undefined
       }
       if (added.length > 0) yield* to.writeAll(added)
-      there += taken.length
+      there += part.length
       download.onProgress(file.path, there, file.size)
       yield* working(`downloading ${file.path}`, {
         done: megabytes(there),
@@ -216,9 +217,9 @@ const lockDownload = (
 ): Effect.Effect<void, PlatformError, FileSystem.FileSystem | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const own = JSON.stringify(yield* thisProcess)
+    const owner = JSON.stringify(yield* thisProcess)
     const wait = Effect.andThen(working(`waiting for another download of ${name}`), Effect.sleep("200 millis"))
-    const take: Effect.Effect<void, PlatformError> = fs.writeFileString(lock, own, { flag: "wx" }).pipe(
+    const take: Effect.Effect<void, PlatformError> = fs.writeFileString(lock, owner, { flag: "wx" }).pipe(
       Effect.catchIf(
         ({ reason }) => reason._tag === "AlreadyExists",
         () =>

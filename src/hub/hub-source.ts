@@ -86,28 +86,28 @@ const MOST_OF_A_TOKEN = 4_096
 export const readSettings = (source: string): Effect.Effect<HubSettings, HubError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const found = new Map<string, string>()
+    const variables = new Map<string, string>()
     for (const name of names) {
       const value = yield* Config.option(Config.String(name)).pipe(
         Effect.mapError(({ message }) => hubError(source, `the variable ${name} cannot be read: ${message}`))
       )
-      if (Option.isSome(value) && value.value !== "") found.set(name, value.value)
+      if (Option.isSome(value) && value.value !== "") variables.set(name, value.value)
     }
-    const variable = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].find((name) => found.has(name))
-    const given = variable === undefined ? undefined : found.get(variable)?.trim()
+    const variable = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].find((name) => variables.has(name))
+    const given = variable === undefined ? undefined : variables.get(variable)?.trim()
     if (given !== undefined && !isToken(given)) {
       return yield* hubError(source, `the variable ${variable} does not hold a Hub token, which begins with hf_`)
     }
-    const written = found.get("HF_ENDPOINT") ?? "https://huggingface.co"
-    const parsed = parseEndpoint(written)
+    const endpoint = variables.get("HF_ENDPOINT") ?? "https://huggingface.co"
+    const parsed = parseEndpoint(endpoint)
     if (parsed === undefined) {
-      const holds = `the variable HF_ENDPOINT holds ${withoutSecrets(written)}, which is not a server address`
+      const holds = `the variable HF_ENDPOINT holds ${withoutSecrets(endpoint)}, which is not a server address`
       return yield* hubError(source, `${holds}; expected one such as https://huggingface.co`)
     }
-    const home = found.get("HOME") ?? found.get("USERPROFILE") ?? "."
-    const general = found.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
-    const own = found.get("HF_HOME") ?? path.join(general, "huggingface")
-    const tokenFile = found.get("HF_TOKEN_PATH") ?? path.join(own, "token")
+    const home = variables.get("HOME") ?? variables.get("USERPROFILE") ?? "."
+    const general = variables.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
+    const own = variables.get("HF_HOME") ?? path.join(general, "huggingface")
+    const tokenFile = variables.get("HF_TOKEN_PATH") ?? path.join(own, "token")
     // a user name and password replace a token
     const stored = given === undefined && parsed.basic === undefined ? yield* tokenIn(tokenFile) : undefined
     const token = given ?? stored
@@ -115,8 +115,8 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
       endpoint: parsed.endpoint,
       authorization: token === undefined ? parsed.basic : `Bearer ${token}`,
       authorizedBy: variable ?? (parsed.basic === undefined ? tokenFile : "HF_ENDPOINT"),
-      offline: /^(1|true|yes|on)$/i.test(found.get("HF_HUB_OFFLINE") ?? ""),
-      cache: found.get("HF_HUB_CACHE") ?? path.join(own, "hub")
+      offline: /^(1|true|yes|on)$/i.test(variables.get("HF_HUB_OFFLINE") ?? ""),
+      cache: variables.get("HF_HUB_CACHE") ?? path.join(own, "hub")
     }
   })
 
@@ -127,9 +127,9 @@ const tokenIn = (file: string) =>
   )
 
 /** Parses an endpoint. Returns undefined for an invalid one. */
-const parseEndpoint = (written: string) => {
+const parseEndpoint = (address: string) => {
   try {
-    const { protocol, origin, pathname, username, password } = new URL(written)
+    const { protocol, origin, pathname, username, password } = new URL(address)
     if (!/^https?:$/.test(protocol)) return undefined
     const user = new TextEncoder().encode(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`)
     const basic = username + password === "" ? undefined : `Basic ${btoa(String.fromCharCode(...user))}`

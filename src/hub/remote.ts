@@ -29,8 +29,8 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 
 export const unreachable = (cause: unknown) => {
   // Node gives the reason in the cause; Bun appends advice for programmers
-  const told = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
-  const reason = messageOf(told)
+  const detail = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause
+  const reason = messageOf(detail)
   return new Unreachable({ reason: reason.replace(/\. For more information, pass .*$/s, "") })
 }
 
@@ -49,8 +49,8 @@ export const commitOf = (
       return (await (type === "model" ? modelInfo(asked) : datasetInfo(asked))).sha
     })
     if (typeof commit === "string" && isCommit(commit)) return commit
-    const found = cut(JSON.stringify(commit) ?? "nothing")
-    return yield* hubError(source, `the Hub names ${found} as its commit; expected 40 hexadecimal digits`)
+    const answerText = cut(JSON.stringify(commit) ?? "nothing")
+    return yield* hubError(source, `the Hub names ${answerText} as its commit; expected 40 hexadecimal digits`)
   })
 
 /** Lists the files of a commit: the top level only if `file` is at the top level, otherwise all folders. */

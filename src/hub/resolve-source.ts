@@ -219,8 +219,8 @@ const adapter: Content = {
 }
 
 export const named = ({ source, type }: HubSource, files: ReadonlyArray<RemoteFile>, name: string) => {
-  const found = files.find((file) => file.path === name)
-  if (found !== undefined) return Effect.succeed(found)
+  const match = files.find((file) => file.path === name)
+  if (match !== undefined) return Effect.succeed(match)
   const alike = files
     .filter((file) =>
       (type === "model" ? /\.(gguf|safetensors|json)$/ : /\.(parquet|csv|tsv|jsonl?|ndjson)(\.gz)?$/).test(file.path)

@@ -103,7 +103,7 @@ export const upload = (
 
 /** Creates the repository if requested. Returns whether it was created. */
 const makeRepository = (
-  { create, isPrivate, ...asked }: Asked & Pick<Upload, "create" | "isPrivate">,
+  { create, isPrivate, ...asked }: UploadRequest & Pick<Upload, "create" | "isPrivate">,
   options: (request: Fetch) => ReturnType<typeof packageOptions> & { readonly repo: string }
 ) =>
   Effect.gen(function* () {
@@ -112,12 +112,12 @@ const makeRepository = (
       const made = yield* ask({ ...asked, what: "a new repository" }, async (request): Promise<boolean | Refusal> => {
         const { createRepo } = await hub()
         // the package requires a token, which it does not need: `requesting` replaces it with the real one
-        const own = {
+        const body = {
           ...options(request),
           accessToken: "hf_",
           ...(isPrivate ? { visibility: "private" as const } : {})
         }
-        return createRepo(own).then(
+        return createRepo(body).then(
           () => true,
           (cause: unknown) => (cause instanceof Refusal && [403, 409].includes(cause.status) ? cause : rejected(cause))
         )
@@ -136,7 +136,7 @@ const makeRepository = (
 
 /** Returns whether an existing repository is private. `refusal`: the error of creating it, reported if it does not exist. */
 const visibility = (
-  asked: Asked,
+  asked: UploadRequest,
   options: (request: Fetch) => ReturnType<typeof packageOptions>,
   refusal: Refusal | undefined
 ) =>
@@ -146,7 +146,7 @@ const visibility = (
     return refusal === undefined ? (await info).private : (await info.catch(() => rejected(refusal))).private
   })
 
-const checked = ({ repository, settings }: Asked, isPrivate: boolean, known: unknown) =>
+const checked = ({ repository, settings }: UploadRequest, isPrivate: boolean, known: unknown) =>
   isPrivate && known !== true
     ? Effect.fail(
         hubError(
@@ -165,7 +165,7 @@ const unless =
   (cause: unknown): A =>
     cause instanceof Refusal && cause.status === status ? otherwise : rejected(cause)
 
-interface Asked {
+interface UploadRequest {
   readonly repository: string
   readonly settings: HubSettings
   /** subject of the request, for messages */
@@ -174,22 +174,22 @@ interface Asked {
 
 /** Runs related requests, aborted when the effect is interrupted. Fails with readable errors. */
 const ask = <A>(
-  asked: Asked,
+  request: UploadRequest,
   run: (request: Fetch, signal: AbortSignal) => Promise<A>
 ): Effect.Effect<A, HubError | Unreachable> => {
-  const { repository, settings } = asked
+  const { repository, settings } = request
   return Effect.tryPromise({
     try: (signal) => run(sending(repository, settings, signal), signal),
     catch: (cause) => {
       if (cause instanceof HubError || cause instanceof Unreachable) return cause
-      if (cause instanceof Refusal) return refused(asked, cause)
+      if (cause instanceof Refusal) return refused(request, cause)
       const reason = cut(withoutToken(messageOf(cause), settings))
       return hubError(repository, `${settings.endpoint} sent an invalid response: ${reason}`)
     }
   })
 }
 
-const refused = ({ repository, settings, what }: Asked, { status, said }: Refusal): HubError => {
+const refused = ({ repository, settings, what }: UploadRequest, { status, said }: Refusal): HubError => {
   const { endpoint, authorizedBy } = settings
   const words = said === "" ? `status ${status}` : `status ${status}, ${JSON.stringify(said)}`
   const remedy = `create one with write access at ${endpoint}/settings/tokens`
@@ -214,7 +214,7 @@ const withoutToken = (text: string, { authorization }: HubSettings): string => {
   return secret === undefined ? text : text.replaceAll(secret, "***")
 }
 
-const MOST_SAID = 65_536
+const MOST_ERROR_BYTES = 65_536
 
 const sending = (repository: string, settings: HubSettings, signal: AbortSignal): Fetch => {
   const request = requesting(repository, settings, signal)
@@ -234,9 +234,9 @@ const sending = (repository: string, settings: HubSettings, signal: AbortSignal)
         throw unreachable(`no answer within ${Math.ceil(seconds)} seconds`)
       })
     const response = await inTime(request(to, { ...init, signal: all }))
-    const bytes = await inTime(readAnswer(response, response.ok ? limit("text-file-bytes") : MOST_SAID))
+    const bytes = await inTime(readAnswer(response, response.ok ? limit("text-file-bytes") : MOST_ERROR_BYTES))
     const text = bytes === undefined ? undefined : new TextDecoder().decode(bytes)
-    if (!response.ok) throw new Refusal(response.status, withoutToken(saidIn(text ?? ""), settings))
+    if (!response.ok) throw new Refusal(response.status, withoutToken(messageIn(text ?? ""), settings))
     if (text === undefined) {
       throw hubError(repository, `the answer of ${settings.endpoint} has more than ${overLimit("text-file-bytes")}`)
     }
@@ -255,7 +255,7 @@ const sizeOf = (body: RequestInit["body"]): number =>
   body instanceof Blob ? body.size : typeof body === "string" ? body.length : 0
 
 /** Extracts the Hub's message from an error response. */
-const saidIn = (text: string): string => {
+const messageIn = (text: string): string => {
   const parsed = parseBoundedJson(text)
   const { error, message } = "value" in parsed && isRecord(parsed.value) ? parsed.value : {}
   const said = [error, message].find((words) => typeof words === "string")

@@ -81,9 +81,9 @@ class Fields {
     this.asked.add(key)
     const value = this.values[key] ?? undefined
     if (value === undefined) return absent
-    const own = read(value)
-    if (own === undefined) this.problems.push(`${key}: found ${quoted(value)}; expected ${expected}`)
-    return own ?? absent
+    const parsed = read(value)
+    if (parsed === undefined) this.problems.push(`${key}: found ${quoted(value)}; expected ${expected}`)
+    return parsed ?? absent
   }
 
   flag(key: string, absent: boolean): boolean {
@@ -120,11 +120,11 @@ const classOf = (fields: Fields, absent: ProcessorName): Defaults => {
     fields.take<string | undefined>(key, undefined, "the name of a class", (value) =>
       typeof value === "string" ? value : undefined
     )
-  const [own, older] = [named("image_processor_type"), named("feature_extractor_type")]
-  const name = own ?? older ?? absent
+  const [current, older] = [named("image_processor_type"), named("feature_extractor_type")]
+  const name = current ?? older ?? absent
   const known = processors[name.replace(/(ImageProcessor|FeatureExtractor)(Fast|Pil)?$/, "")]
   if (known !== undefined) return known
-  const key = own === undefined ? "feature_extractor_type" : "image_processor_type"
+  const key = current === undefined ? "feature_extractor_type" : "image_processor_type"
   fields.problems.push(
     `${key}: found ${quoted(name)}; expected ${Object.keys(processors)
       .map((one) => `${one}ImageProcessor`)

@@ -84,20 +84,20 @@ const axisOf = (from: number, to: number, first: number, count: number, { suppor
   const starts = new Int32Array(count)
   const counts = new Int32Array(count)
   const values = new Int32Array(count * stride)
-  const own = new Float64Array(stride)
+  const weights = new Float64Array(stride)
   for (let i = 0; i < count; i++) {
     const center = (first + i + 0.5) * scale
     const start = Math.max(0, Math.trunc(center - reach + 0.5))
     const many = Math.min(from, Math.trunc(center + reach + 0.5)) - start
     let sum = 0
     for (let k = 0; k < many; k++) {
-      own[k] = weight((k + start - center + 0.5) * (1 / stretch))
-      sum += own[k]!
+      weights[k] = weight((k + start - center + 0.5) * (1 / stretch))
+      sum += weights[k]!
     }
     starts[i] = start
     counts[i] = many
     for (let k = 0; k < many; k++) {
-      const share = (sum === 0 ? own[k]! : own[k]! / sum) * 2 ** PRECISION
+      const share = (sum === 0 ? weights[k]! : weights[k]! / sum) * 2 ** PRECISION
       values[i * stride + k] = Math.trunc(share < 0 ? share - 0.5 : share + 0.5)
     }
   }

@@ -67,8 +67,8 @@ class Thread {
   constructor(start: (data: WorkerStart) => Worker, free: (thread: Thread) => void, gone: (thread: Thread) => void) {
     this.progress = new Int32Array(new SharedArrayBuffer(4))
     const names = Object.keys(limits) as ReadonlyArray<LimitName>
-    const own = Object.fromEntries(names.map((name) => [name, limit(name)]))
-    this.worker = start({ limits: own, progress: this.progress })
+    const values = Object.fromEntries(names.map((name) => [name, limit(name)]))
+    this.worker = start({ limits: values, progress: this.progress })
     // an idle worker does not keep the process alive
     this.worker.unref()
     this.worker.on("message", (answer: WorkerAnswer) => {

@@ -33,14 +33,14 @@ export const saveTo = async (
   files: () => Promise<AdapterFiles>
 ): Promise<tf.io.SaveResult> => {
   if (typeof target === "string" && isFolder(target)) {
-    const written = await files()
+    const content = await files()
     // an adapter of another method may have been there, with a configuration that this one does not have
     await writeFolder(
       target,
-      written,
-      [CONFIG_FILE].filter((file) => !(file in written))
+      content,
+      [CONFIG_FILE].filter((file) => !(file in content))
     )
-    return resultOf(written[MODEL_FILE]!.byteLength)
+    return resultOf(content[MODEL_FILE]!.byteLength)
   }
   const handler = typeof target === "string" ? onlyHandler(target, tf.io.getSaveHandlers(target), "save") : target
   const { save } = handler
@@ -76,11 +76,11 @@ const peftBytes = (source: string): Promise<Uint8Array> | undefined => {
 }
 
 const fetched = async (url: string): Promise<Uint8Array> => {
-  const shown = withoutSecrets(url)
-  const response = await whatFails(shown, () => fetch(url))
-  if (!response.ok) throw fail(shown, `the server responded with ${response.status}`)
-  const bytes = await whatFails(shown, () => readAnswer(response, limit("fetched-bytes")))
-  if (bytes === undefined) throw fail(shown, `the response has more than ${overLimit("fetched-bytes")}`)
+  const address = withoutSecrets(url)
+  const response = await whatFails(address, () => fetch(url))
+  if (!response.ok) throw fail(address, `the server responded with ${response.status}`)
+  const bytes = await whatFails(address, () => readAnswer(response, limit("fetched-bytes")))
+  if (bytes === undefined) throw fail(address, `the response has more than ${overLimit("fetched-bytes")}`)
   return bytes
 }
 
@@ -123,13 +123,13 @@ const hasDisk = (): boolean => disk() !== undefined
 
 /** Runs with the file system; whatever goes wrong is an AdapterFileError about `place`. */
 const onDisk = async <T>(place: string, f: (disk: Disk, path: string) => Promise<T>): Promise<T> => {
-  const found = disk()
-  if (found === undefined) {
+  const folderAccess = disk()
+  if (folderAccess === undefined) {
     const problem = 'pages have no folders; use "indexeddb://…", "downloads://…", or files() for their bytes'
     throw new AdapterFileError({ source: place, problems: [problem] })
   }
   try {
-    return await f(found, place.startsWith("file:") ? pathOf(found, place) : place)
+    return await f(folderAccess, place.startsWith("file:") ? pathOf(folderAccess, place) : place)
   } catch (cause) {
     if (cause instanceof AdapterFileError) throw cause
     throw new AdapterFileError({ source: place, problems: [messageOf(cause)] })
@@ -172,15 +172,15 @@ const writeNew = async (fs: Disk["fs"], file: string, content: Uint8Array): Prom
 /** A file's bytes; of a folder, those of the file of this name in it. */
 const readFromFolder = (place: string, name: string): Promise<Uint8Array> =>
   onDisk(place, async ({ fs, path }, at) => {
-    const found = await fs.stat(at).catch(() => undefined)
-    if (found === undefined) throw new AdapterFileError({ source: place, problems: ["no such folder or file"] })
-    const file = found.isDirectory() ? path.join(at, name) : at
-    const own = await fs.stat(file).catch(() => undefined)
-    if (own === undefined) throw new AdapterFileError({ source: place, problems: [`the folder has no ${name}`] })
+    const stat = await fs.stat(at).catch(() => undefined)
+    if (stat === undefined) throw new AdapterFileError({ source: place, problems: ["no such folder or file"] })
+    const file = stat.isDirectory() ? path.join(at, name) : at
+    const statOfFile = await fs.stat(file).catch(() => undefined)
+    if (statOfFile === undefined) throw new AdapterFileError({ source: place, problems: [`the folder has no ${name}`] })
     // opening a pipe waits for its writer
-    if (!own.isFile()) throw fail(file, "is not a regular file")
-    if (own.size > limit("layers-model-bytes")) {
-      throw fail(file, `has ${wholeNumber(own.size)} bytes, more than ${overLimit("layers-model-bytes")}`)
+    if (!statOfFile.isFile()) throw fail(file, "is not a regular file")
+    if (statOfFile.size > limit("layers-model-bytes")) {
+      throw fail(file, `has ${wholeNumber(statOfFile.size)} bytes, more than ${overLimit("layers-model-bytes")}`)
     }
     return new Uint8Array(await fs.readFile(file))
   })

@@ -35,14 +35,14 @@ export type AdapterRecord = typeof AdapterRecord.Type
 const decode = Schema.decodeUnknownResult(AdapterRecord, strict)
 
 /** Returns the decoded record, or its problems. */
-export const decodeRecord = (found: unknown): Result.Result<AdapterRecord, ReadonlyArray<string>> => {
-  const format = (found as { readonly format?: unknown } | null)?.format
+export const decodeRecord = (json: unknown): Result.Result<AdapterRecord, ReadonlyArray<string>> => {
+  const format = (json as { readonly format?: unknown } | null)?.format
   if (typeof format === "number" && format > RECORD_FORMAT) {
     return Result.fail([
       `was saved in form ${format} by a later version of this package; this one reads form ${RECORD_FORMAT}`
     ])
   }
-  const decoded = decode(found)
+  const decoded = decode(json)
   if (Result.isSuccess(decoded)) return Result.succeed(decoded.success)
   const problems = problemsOf(decoded.failure.issue, AdapterRecord.ast)
   return Result.fail(problems.map(({ path, message }) => `its record is damaged: ${path}: ${message}`))
@@ -73,11 +73,11 @@ export const fingerprintOf = ({
   newHead
 }: Pick<LayersNetwork, "base" | "newHead">): Effect.Effect<string, DeviceReadError> =>
   Effect.gen(function* () {
-    const own = new Set(newHead?.getWeights())
+    const headWeights = new Set(newHead?.getWeights())
     let [first, second]: [number, number] = [...STARTS]
     for (const [i, weight] of model
       .getWeights()
-      .filter((weight) => !own.has(weight))
+      .filter((weight) => !headWeights.has(weight))
       .entries()) {
       const values = yield* readTensor(weight, `weight ${i} of ${model.name}`)
       const numbers = Float32Array.from(values) // bool and int32 weights are rare, and small

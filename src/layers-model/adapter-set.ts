@@ -45,8 +45,8 @@ const alive = (set: AdapterSet): AdapterSet => {
 }
 
 const named = (set: AdapterSet, name: string): HeldAdapter => {
-  const found = alive(set).adapters.get(name)
-  if (found !== undefined) return found
+  const adapter = alive(set).adapters.get(name)
+  if (adapter !== undefined) return adapter
   const names = [...set.adapters.keys()]
   const near = closest(name, names)
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
@@ -163,8 +163,8 @@ const checkFree = (set: AdapterSet, name: string): void => {
 /** The head is the base's: what is trained itself is not a site for any adapter over it. */
 const checkHead = ({ network, head }: AdapterSet, own: ReadonlyArray<string>): void => {
   if ([...own].sort().join() === [...head].sort().join()) return
-  const shown = (some: ReadonlyArray<string>) => `[${some.join(", ")}]`
-  const message = `head: found ${shown(own)}; adapters of one base model share their head, ${shown(head)}`
+  const namesText = (some: ReadonlyArray<string>) => `[${some.join(", ")}]`
+  const message = `head: found ${namesText(own)}; adapters of one base model share their head, ${namesText(head)}`
   throw adaptError(network.base.name, message)
 }
 

@@ -92,8 +92,8 @@ const methodProblem = (terms: ReadonlyArray<Term>): string | undefined => {
   }
   const weights = found.some(({ method }) => method.trains === "weights")
   if (weights && found.some(({ method }) => method.sum.by === "factors")) {
-    const shown = found.map(({ name, method }) => `"${name}" (${method.tag})`).join(", ")
-    return `found ${shown}; expected either only adapters with factors, or only adapters without: other sums are not supported`
+    const namesText = found.map(({ name, method }) => `"${name}" (${method.tag})`).join(", ")
+    return `found ${namesText}; expected either only adapters with factors, or only adapters without: other sums are not supported`
   }
   return undefined
 }
@@ -134,8 +134,8 @@ const replaceTree = ({ adapted }: HeldAdapter, sites: ReadonlyArray<SummedSite>,
 const summedDense = (name: string, base: tf.Tensor, terms: ReadonlyArray<Term>): tf.Tensor =>
   tf.tidy(() => {
     const differences = terms.flatMap(({ weight, adapter }) => {
-      const found = adapter.adapted.trainable.dense.find((parameter) => parameter.name === name)
-      return found === undefined ? [] : [tf.mul(tf.sub(found.value, base), weight)]
+      const match = adapter.adapted.trainable.dense.find((parameter) => parameter.name === name)
+      return match === undefined ? [] : [tf.mul(tf.sub(match.value, base), weight)]
     })
     return differences.length === 0 ? tf.clone(base) : tf.add(base, tf.addN(differences))
   })

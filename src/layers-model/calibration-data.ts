@@ -112,10 +112,10 @@ const firstOf = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<Lay
     return batches
   })
 
-const tooFew = ({ batches }: Calibration, found: number, dataset: boolean): PlanProblem => ({
+const tooFew = ({ batches }: Calibration, available: number, dataset: boolean): PlanProblem => ({
   path: "init.batches",
   message:
-    `the init needs ${batches} batches, found ${found} in the examples; set it to ${Math.max(found, 1)}` +
+    `the init needs ${batches} batches, found ${available} in the examples; set it to ${Math.max(available, 1)}` +
     (dataset ? ", or pass a larger dataset" : ", pass more rows, or use a smaller batchSize")
 })
 

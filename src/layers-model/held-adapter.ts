@@ -75,8 +75,8 @@ export const initAdapter = <E = never>(
 export const asItIs = (held: HeldAdapter): HeldAdapter => {
   const tree = held.adapted.trainable
   const trainable = tidy((): Trainable => {
-    const own = (tensor: Tensor): Tensor => tf.keep(tf.clone(tensor))
-    return mapEveryTensor(own, tree)
+    const copy = (tensor: Tensor): Tensor => tf.keep(tf.clone(tensor))
+    return mapEveryTensor(copy, tree)
   })
   const close = async () => tf.dispose([...everyTensorOf(trainable)])
   return { ...held, adapted: { ...held.adapted, trainable }, close }
@@ -132,14 +132,14 @@ const observed = (
     if (calibration === undefined) return undefined
     if (examples === undefined) return yield* withoutExamples(network, calibration)
     const { calibrateOnExamples } = yield* Effect.promise(() => import("./calibration-data.ts"))
-    const asked = { network, sites: sites.map(({ site }) => site), calibration, seed }
-    return yield* calibrateOnExamples(asked, { ...data, examples })
+    const request = { network, sites: sites.map(({ site }) => site), calibration, seed }
+    return yield* calibrateOnExamples(request, { ...data, examples })
   })
 
 const withoutExamples = (network: LayersNetwork, calibration: Calibration): Effect.Effect<never, AdaptError> => {
-  const given = calibration.what === "gradient" ? "[x, y]" : "[x]"
+  const result = calibration.what === "gradient" ? "[x, y]" : "[x]"
   const message =
     `"${calibration.init}" needs training data, but none was given; ` +
-    `expected { examples: ${given} }, or a dataset there, after the options`
+    `expected { examples: ${result} }, or a dataset there, after the options`
   return Effect.fail(new AdaptError({ model: network.base.name, problems: [{ path: "init", message }] }))
 }

@@ -109,8 +109,8 @@ export const summedSite = (
     const size: Size = [site.out, site.in]
     const products: Array<readonly [number, Product]> = []
     for (const { weight, adapter } of terms) {
-      const own = yield* scaledProduct(site, adapter)
-      if (own !== undefined) products.push([weight * own.scale, own.product])
+      const product = yield* scaledProduct(site, adapter)
+      if (product !== undefined) products.push([weight * product.scale, product.product])
     }
     const sum = summed(products, size)
     const rank = Math.min(sum.rank, most, site.out, site.in)

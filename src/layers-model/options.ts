@@ -56,8 +56,8 @@ const decode = Schema.decodeUnknownResult(AdaptOptions, strict)
 
 /** Decodes options; fails with every problem at once. `model`: the model's name, for the error. */
 export const decodeOptions = (input: unknown, model: string): Effect.Effect<AdapterRequest, AdaptError> => {
-  const written = isRecord(input) && !Object.hasOwn(input, "method") ? { method: "lora", ...input } : input
-  const decoded = decode(written)
+  const planned = isRecord(input) && !Object.hasOwn(input, "method") ? { method: "lora", ...input } : input
+  const decoded = decode(planned)
   if (Result.isFailure(decoded)) return fail(model, problemsOf(decoded.failure.issue, AdaptOptions.ast))
   const { seed, head, name, ...config } = decoded.success
   if ("from" in config) {

@@ -25,12 +25,12 @@ export const isSource = (value: unknown): value is AdapterSource =>
     (typeof (value as tf.io.IOHandler).load === "function" ||
       Object.values(value).some((one) => one instanceof Uint8Array)))
 
-const shownPlace = (place: string): string => (place.includes("://") ? withoutSecrets(place) : place)
+const placeText = (place: string): string => (place.includes("://") ? withoutSecrets(place) : place)
 
 /** Returns the name of a target or source for error messages. */
 export const sourceName = (place: AdapterTarget | AdapterSource): string =>
   typeof place === "string"
-    ? shownPlace(place)
+    ? placeText(place)
     : isHandler(place)
       ? "the IO handler"
       : Object.keys(place).join(", ") || "no files"

@@ -58,12 +58,12 @@ export const predictBase = (base: tfl.LayersModel, x: ModelInput, options: Predi
 /** One tensor for each input, of rank 2 or higher as tfjs has it. Tensor code. */
 const inputsOf = (base: tfl.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
   const names = base.inputNames
-  const given = namedInputs(base, x)
-  const inputs = given.map((input) => (input.rank === 1 ? tf.expandDims(input, 1) : input))
+  const tensors = namedInputs(base, x)
+  const inputs = tensors.map((input) => (input.rank === 1 ? tf.expandDims(input, 1) : input))
   const problems = inputs.flatMap((input, i) => {
     const expected = base.inputs[i]!.shape
     const fits = input.rank === expected.length && expected.every((n, axis) => n === null || n === input.shape[axis])
-    return fits ? [] : [`input ${names[i]}: found shape [${shown(input.shape)}], expected [${shown(expected)}]`]
+    return fits ? [] : [`input ${names[i]}: found shape [${shapeText(input.shape)}], expected [${shapeText(expected)}]`]
   })
   const rows = inputs.map(({ shape }) => shape[0]!)
   if (problems.length === 0 && new Set(rows).size > 1)
@@ -75,7 +75,7 @@ const inputsOf = (base: tfl.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor
 
 const namedInputs = ({ name, inputNames }: tfl.LayersModel, x: ModelInput): ReadonlyArray<tf.Tensor> => {
   const expected = inputNames.length === 1 ? "a tensor" : `${inputNames.length} tensors, for ${inputNames.join(", ")}`
-  const wrong = (found: string) => adaptError(name, `found ${found}; expected ${expected}`)
+  const wrong = (observation: string) => adaptError(name, `found ${observation}; expected ${expected}`)
   if (x instanceof tf.Tensor) {
     if (inputNames.length > 1) throw wrong("one tensor")
     return [x]
@@ -86,10 +86,10 @@ const namedInputs = ({ name, inputNames }: tfl.LayersModel, x: ModelInput): Read
   }
   const named = x as Readonly<Record<string, tf.Tensor>>
   return inputNames.map((input) => {
-    const found = named[input]
-    if (found === undefined) throw wrong(`tensors for ${Object.keys(named).join(", ") || "no input"}`)
-    return found
+    const tensor = named[input]
+    if (tensor === undefined) throw wrong(`tensors for ${Object.keys(named).join(", ") || "no input"}`)
+    return tensor
   })
 }
 
-const shown = (shape: ReadonlyArray<number | null>): string => shape.map((n) => n ?? "rows").join(", ")
+const shapeText = (shape: ReadonlyArray<number | null>): string => shape.map((n) => n ?? "rows").join(", ")

@@ -8,10 +8,10 @@ import * as Exit from "effect/Exit"
 import * as Result from "effect/Result"
 
 /** Where this package lies: `src/`, or where it was built to. */
-const own = new URL("..", import.meta.url).href.replace(/^file:\/\//, "")
+const packageFolder = new URL("..", import.meta.url).href.replace(/^file:\/\//, "")
 
 const isInternal = (frame: string): boolean =>
-  frame.includes(own) ||
+  frame.includes(packageFolder) ||
   /[\\/]effect[\\/](dist|src)[\\/]/.test(frame) ||
   /\(native\)|node:internal|internal:/.test(frame)
 

@@ -37,7 +37,7 @@ export const savedAdapter = (
 ): Effect.Effect<SavedAdapter, DeviceReadError> =>
   Effect.gen(function* () {
     const { base, newHead } = adapted.model
-    const tensors = writtenTriplets(adapted, yield* readAll(adapted))
+    const tensors = tripletsToSave(adapted, yield* readAll(adapted))
     const weights = yield* fingerprintOf(adapted.model)
     const { ranks } = adapted.selected
     const decided = ranks === undefined ? {} : { ranks }
@@ -65,7 +65,7 @@ const readAll = (adapted: AdaptedLayers): Effect.Effect<Tensors, DeviceReadError
   )
 
 /** AdaLoRA: a file holds the triplets that have a λ alone. */
-const writtenTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
+const tripletsToSave = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
   eachSite(adapted, tensors, (files, _, own) => files.written(own))
 
 const readTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
@@ -81,9 +81,9 @@ const eachSite = (
   const files = adapted.method.peft.layout?.files
   if (files === undefined) return tensors
   const changed = adapted.parts(adapted.trainable).flatMap((part) => {
-    const own = siteTensors(part.site.name, tensors)
-    if (Object.keys(own).length === 0) return [] // reported as missing
-    return Object.entries(change(files, part, own)).map(
+    const tensorsOfSite = siteTensors(part.site.name, tensors)
+    if (Object.keys(tensorsOfSite).length === 0) return [] // reported as missing
+    return Object.entries(change(files, part, tensorsOfSite)).map(
       ([name, tensor]) => [`${START}${part.site.name}.${name}`, tensor] as const
     )
   })
@@ -138,10 +138,10 @@ export const restoreTensors = (
   source: string
 ): Effect.Effect<void, AdapterFileError> =>
   Effect.suspend(() => {
-    const found = readTriplets(adapted, tensors)
-    const problems = tensorProblems(adapted, found)
+    const triplets = readTriplets(adapted, tensors)
+    const problems = tensorProblems(adapted, triplets)
     if (problems.length > 0) return Effect.fail(new AdapterFileError({ source, problems: condensed(problems) }))
-    replaceTree(adapted, found)
+    replaceTree(adapted, triplets)
     return Effect.void
   })
 
@@ -165,10 +165,10 @@ const tensorProblems = (adapted: AdaptedLayers, found: Tensors): ReadonlyArray<s
 }
 
 /** In handles of its own. */
-const replaceTree = (adapted: AdaptedLayers, found: Tensors): void => {
+const replaceTree = (adapted: AdaptedLayers, trees: Tensors): void => {
   const before = adapted.trainable
   adapted.trainable = tidy((): Trainable => {
-    const stored = storedPlaces(adapted).map(({ name, shape }) => tf.tensor(found[name]!.data, [...shape]))
+    const stored = storedPlaces(adapted).map(({ name, shape }) => tf.tensor(trees[name]!.data, [...shape]))
     const tree = restoredTree(adapted, stored)
     const kept = (tensor: tf.Tensor): tf.Tensor => tf.keep(tf.clone(tensor))
     return mapEveryTensor(kept, tree)

@@ -146,8 +146,8 @@ export const readArtifacts = (artifacts: unknown, source: string): Effect.Effect
     const { modelTopology, weightSpecs = [], weightData = [] } = isRecord(artifacts) ? artifacts : {}
     const { class_name: name, config } = isRecord(modelTopology) ? modelTopology : {}
     if (name !== CLASS_NAME) {
-      const found = typeof name === "string" ? `a ${cut(name)}` : "something without a class name"
-      return yield* fail([`found ${found}; expected a ${CLASS_NAME}, as save() writes it`])
+      const tensor = typeof name === "string" ? `a ${cut(name)}` : "something without a class name"
+      return yield* fail([`found ${tensor}; expected a ${CLASS_NAME}, as save() writes it`])
     }
     const record = decodeRecord(config)
     if (Result.isFailure(record)) return yield* fail(record.failure)

@@ -42,11 +42,11 @@ export class LinearRegExp extends RegExp {
       const [start, end] = [borders[2 * i]!, borders[2 * i + 1]!]
       return start < 0 || end < 0 ? undefined : text.slice(start, end)
     }) as [string, ...Array<string>] // undefined for a group that took no part, which TypeScript leaves out too
-    const found = Object.assign(groups, { index: borders[0]!, input: text })
+    const match = Object.assign(groups, { index: borders[0]!, input: text })
     const { names } = this.#program
     return names.length === 0
-      ? found
-      : Object.assign(found, { groups: Object.fromEntries(names.map(([name, i]) => [name, groups[i]!])) })
+      ? match
+      : Object.assign(match, { groups: Object.fromEntries(names.map(([name, i]) => [name, groups[i]!])) })
   }
 
   #named<T>(action: () => T): T {

@@ -62,9 +62,9 @@ export const parse = (source: string): Parsed => {
 
   const take = (expression: RegExp): RegExpExecArray | null => {
     expression.lastIndex = at
-    const found = expression.exec(source)
-    if (found !== null) at += found[0].length
-    return found
+    const token = expression.exec(source)
+    if (token !== null) at += token[0].length
+    return token
   }
   const takeIf = (text: string): boolean => {
     const there = source.startsWith(text, at)
@@ -100,8 +100,8 @@ export const parse = (source: string): Parsed => {
         "refers back to a group, and the time of that has no bound; expected a pattern without"
       )
     }
-    const written = take(characterClass) ?? take(escaped)
-    if (written !== null) return { kind: "one", source: written[0] }
+    const atom = take(characterClass) ?? take(escaped)
+    if (atom !== null) return { kind: "one", source: atom[0] }
     const character = String.fromCodePoint(source.codePointAt(at)!)
     at += character.length
     return { kind: "one", source: character }

@@ -32,7 +32,8 @@ export const connections: ReadonlyArray<Connection> = [
 export type Gather = ReadonlyArray<number>
 
 /** Returns the most bytes that a rank receives. */
-export const receivedBytes = (bytes: Gather): number => bytes.reduce((sum, own) => sum + own, 0) - Math.min(...bytes)
+export const receivedBytes = (bytes: Gather): number =>
+  bytes.reduce((sum, bytesOfRank) => sum + bytesOfRank, 0) - Math.min(...bytes)
 
 export const gatherSeconds = (bytes: Gather, { latency, bytesPerSecond }: Connection): number =>
   (bytes.length - 1) * latency + receivedBytes(bytes) / bytesPerSecond
@@ -69,7 +70,7 @@ export const stepOnRanks = (
 ): StepOnRanks => {
   const works = (microBatches: number, share: number) => microBatches * microBatch + update + share * shared
   const alone = works(
-    microBatches.reduce((sum, own) => sum + own, 0),
+    microBatches.reduce((sum, size) => sum + size, 0),
     1
   )
   const network = gathers.reduce((sum, gather) => sum + gatherSeconds(gather, connection), 0)

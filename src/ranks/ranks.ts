@@ -39,13 +39,13 @@ export interface RanksShape {
    * the ranks exchange it first.
    */
   readonly allGather: (
-    own: Uint8Array,
+    bytes: Uint8Array,
     lengths?: ReadonlyArray<number>
   ) => Effect.Effect<ReadonlyArray<Uint8Array>, RankError>
   /** Gathers every rank's bytes on rank 0, in the order of the ranks; returns an empty list on the others. */
-  readonly gather: (own: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>, RankError>
+  readonly gather: (bytes: Uint8Array) => Effect.Effect<ReadonlyArray<Uint8Array>, RankError>
   /** Sends the bytes of rank 0 to all ranks; ignores the arguments of the others. */
-  readonly broadcast: (own: Uint8Array) => Effect.Effect<Uint8Array, RankError>
+  readonly broadcast: (bytes: Uint8Array) => Effect.Effect<Uint8Array, RankError>
   /** Waits until all ranks have reached this point. */
   readonly barrier: Effect.Effect<void, RankError>
   /**
@@ -64,8 +64,8 @@ export interface RanksShape {
 export const alone: RanksShape = {
   rank: 0,
   size: 1,
-  allGather: (own) => Effect.succeed([own]),
-  gather: (own) => Effect.succeed([own]),
+  allGather: (bytes) => Effect.succeed([bytes]),
+  gather: (bytes) => Effect.succeed([bytes]),
   broadcast: Effect.succeed,
   barrier: Effect.void,
   stop: { asked: false, agreed: false }
@@ -100,13 +100,13 @@ export const onFirst = <A, E extends { readonly message: string }, R>(
     if (ranks.size === 1) return yield* effect
     if (ranks.rank === 0) {
       const exit = yield* Effect.exit(effect)
-      const told = Exit.isSuccess(exit) ? { value: exit.value ?? null } : { failed: failureOf(exit) }
-      yield* ranks.broadcast(encode(told))
+      const outcome = Exit.isSuccess(exit) ? { value: exit.value ?? null } : { failed: failureOf(exit) }
+      yield* ranks.broadcast(encode(outcome))
       return yield* exit
     }
-    const told = decode(yield* ranks.broadcast(new Uint8Array())) as { readonly value?: A; readonly failed?: string }
-    if (told.failed !== undefined) return yield* new RankError({ rank: 0, size: ranks.size, reason: told.failed })
-    return told.value as A
+    const outcome = decode(yield* ranks.broadcast(new Uint8Array())) as { readonly value?: A; readonly failed?: string }
+    if (outcome.failed !== undefined) return yield* new RankError({ rank: 0, size: ranks.size, reason: outcome.failed })
+    return outcome.value as A
   })
 
 const failureOf = <A, E extends { readonly message: string }>(exit: Exit.Exit<A, E>): string => {
@@ -115,8 +115,8 @@ const failureOf = <A, E extends { readonly message: string }>(exit: Exit.Exit<A,
 }
 
 /** Gathers a value of each rank, in their order; each is sent as JSON. */
-export const fromAll = (own: unknown): Effect.Effect<ReadonlyArray<unknown>, RankError> =>
-  Effect.flatMap(Ranks, ({ allGather }) => Effect.map(allGather(encode(own)), (all) => all.map(decode)))
+export const fromAll = (value: unknown): Effect.Effect<ReadonlyArray<unknown>, RankError> =>
+  Effect.flatMap(Ranks, ({ allGather }) => Effect.map(allGather(encode(value)), (all) => all.map(decode)))
 
 /** A range of integers; its end is excluded. */
 export interface Range {

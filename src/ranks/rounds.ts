@@ -30,8 +30,8 @@ export const inRounds =
       }
       const round = (some: ReadonlyArray<B>) =>
         Effect.gen(function* () {
-          const own = rank < some.length ? as.write(yield* compute(some[rank]!)) : new Uint8Array()
-          const all = yield* allGather(own)
+          const bytes = rank < some.length ? as.write(yield* compute(some[rank]!)) : new Uint8Array()
+          const all = yield* allGather(bytes)
           for (const [i, thing] of some.entries()) yield* use(thing, as.read(all[i]!))
         })
       yield* Stream.runForEach(Stream.grouped(things, size), round)

@@ -52,9 +52,9 @@ export const adapterTensors = (
   model: GgufModel
 ): Effect.Effect<AdapterTensors, DeviceReadError> =>
   Effect.gen(function* () {
-    const found = yield* Effect.forEach(adapted.parts(adapted.trainable), (part) => pairOf(adapted, part, model))
+    const matrices = yield* Effect.forEach(adapted.parts(adapted.trainable), (part) => pairOf(adapted, part, model))
     // a rank that shrank to 0 adds nothing
-    const pairs = found.filter(({ shape }) => shape.rank > 0)
+    const pairs = matrices.filter(({ shape }) => shape.rank > 0)
     const alpha = pairs.length === 0 ? 1 : pairs[0]!.scale * pairs[0]!.shape.rank
     const tensors = new Map<string, TensorToStore<never, never>>()
     for (const { name, shape, scale, A, B } of pairs) {

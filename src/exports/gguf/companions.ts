@@ -61,26 +61,26 @@ const long: ReadonlyArray<Message> = [
 ]
 const instructed: ReadonlyArray<Message> = [{ role: "system", content: "Be brief." }, ...long]
 
-interface FoundForm {
+interface MatchingForm {
   readonly form: Form
   /** system text that the template adds to a conversation without a system message; null: none */
   readonly system: string | null
 }
 
 /** Returns which of the forms above a tokenizer's chat template has; undefined: none of them. */
-export const formOf = (tokenizer: CausalTokenizer): FoundForm | undefined => {
+export const formOf = (tokenizer: CausalTokenizer): MatchingForm | undefined => {
   const template = templateOf(tokenizer)
   if (template === undefined || "broken" in template) return undefined
   const bos = tokenizer.specialTokens["bos_token"] ?? ""
   const rendered = (messages: ReadonlyArray<Message>): string => {
-    const written = template.render({ messages }, { prompt: true })
-    return "broken" in written ? "" : written.text
+    const rendered = template.render({ messages }, { prompt: true })
+    return "broken" in rendered ? "" : rendered.text
   }
   const [plain, longer, told] = [rendered(asked), rendered(long), rendered(instructed)]
   for (const form of forms) {
-    const own = write(form, asked)
-    if (!plain.endsWith(own)) continue
-    const said = plain.slice(0, plain.length - own.length)
+    const fromForm = write(form, asked)
+    if (!plain.endsWith(fromForm)) continue
+    const said = plain.slice(0, plain.length - fromForm.length)
     // a template may begin with the token that the tokenizer puts before every text
     for (const first of new Set(["", bos])) {
       if (!said.startsWith(first)) continue
@@ -124,7 +124,7 @@ interface ModelfileFacts {
 }
 
 export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileFacts): string => {
-  const found = formOf(tokenizer)
+  const form = formOf(tokenizer)
   const stops = [...new Set([...eosIds, ...(tokenizer.eosId === null ? [] : [tokenizer.eosId])])]
     .map((id) => tokenizer.decode([id], { special: true }))
     .filter((text) => text.trim() !== "")
@@ -136,8 +136,8 @@ export const modelfile = ({ from, note, adapter, tokenizer, eosIds }: ModelfileF
     ...(note === undefined ? [] : [`# ${note}`]),
     `FROM ./${from}`,
     ...(adapter === null ? [] : [`ADAPTER ./${adapter}`]),
-    ...(found === undefined ? unknown : [`TEMPLATE ${quotedText(goTemplate(found.form))}`]),
-    ...(found?.system == null ? [] : [`SYSTEM ${quotedText(found.system)}`]),
+    ...(form === undefined ? unknown : [`TEMPLATE ${quotedText(goTemplate(form.form))}`]),
+    ...(form?.system == null ? [] : [`SYSTEM ${quotedText(form.system)}`]),
     ...stops.map((text) => `PARAMETER stop ${JSON.stringify(text)}`)
   ]
   return `${lines.join("\n")}\n`

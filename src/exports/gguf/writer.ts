@@ -73,10 +73,10 @@ export const logitsOfTexts = (adapted: Adapted<CausalModel>) =>
         const output = adapted.forward(input, adapted.trainable)
         return logitsOf(output.hidden, output)
       })
-      const own = yield* readTensor(logits, "logits of the export's check").pipe(
+      const values = yield* readTensor(logits, "logits of the export's check").pipe(
         Effect.ensuring(Effect.sync(() => logits.dispose()))
       )
-      parts.push(own as Float32Array)
+      parts.push(values as Float32Array)
     }
     yield* device.sync
     const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
@@ -171,7 +171,7 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
     })
 }
 
-interface WrittenFiles {
+interface ExportedFiles {
   /** [tokens, vocabulary] of the run */
   readonly logits: Float32Array
   readonly width: number
@@ -223,7 +223,7 @@ const writeFiles = (
     if (types.includes(ADAPTER)) yield* writeAdapter(path.join(folder, fileOf(ADAPTER)), adapted, model, name)
     const base = path.basename(own.source)
     const onGguf = base.endsWith(".gguf")
-    const written: WrittenFiles = {
+    const exportedFiles: ExportedFiles = {
       logits: mixed.length === 0 ? new Float32Array(0) : yield* logitsOfTexts(adapted),
       width: own.vocabularySize,
       base,
@@ -241,7 +241,7 @@ const writeFiles = (
         eosIds: own.eosIds
       })
     }
-    return written
+    return exportedFiles
   })
 
 const refusedAs = (run: DescribedRun, reason: string) => new ExportRefused({ place: run.directory, reason })
@@ -279,7 +279,7 @@ const writeAdapter = (file: string, adapted: Adapted<CausalModel>, model: GgufMo
   })
 
 /** The file against the run. */
-const checked = (run: DescribedRun, { logits, width }: WrittenFiles, file: string, type: MixtureName) =>
+const checked = (run: DescribedRun, { logits, width }: ExportedFiles, file: string, type: MixtureName) =>
   Effect.gen(function* () {
     const again = yield* Effect.scoped(
       Effect.gen(function* () {

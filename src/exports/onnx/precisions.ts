@@ -185,14 +185,14 @@ export const inBlocks = ({ shape, data }: Pick<Stored, "shape" | "data">) => {
   for (let o = 0; o < out; o++) {
     for (let block = 0; block < blocks; block++) {
       const from = o * inputs + block * BLOCK
-      const own = data.subarray(from, Math.min(from + BLOCK, (o + 1) * inputs))
+      const part = data.subarray(from, Math.min(from + BLOCK, (o + 1) * inputs))
       let furthest = 0
-      for (const value of own) if (Math.abs(value) > Math.abs(furthest)) furthest = value
+      for (const value of part) if (Math.abs(value) > Math.abs(furthest)) furthest = value
       const scale = furthest / -8
       const place = o * blocks + block
       scales[place] = scale
       for (let i = 0; i < BLOCK; i++) {
-        const value = scale === 0 ? 0 : Math.round((own[i] ?? 0) / scale)
+        const value = scale === 0 ? 0 : Math.round((part[i] ?? 0) / scale)
         packed[place * (BLOCK / 2) + (i >> 1)]! |= Math.min(15, value + 8) << (4 * (i & 1))
       }
     }

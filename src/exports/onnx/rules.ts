@@ -73,9 +73,11 @@ const reduced = (op: string, asInput: boolean): Rule => ({
   shape: ({ x }, attributes) => {
     const { shape } = x!
     const axes = axesOf(attributes, shape.length)
-    const kept = attributes["keepDims"] === true
+    const keepsDims = attributes["keepDims"] === true
     return {
-      shape: kept ? shape.map((size, i) => (axes.includes(i) ? 1 : size)) : shape.filter((_, i) => !axes.includes(i))
+      shape: keepsDims
+        ? shape.map((size, i) => (axes.includes(i) ? 1 : size))
+        : shape.filter((_, i) => !axes.includes(i))
     }
   },
   write: (graph, { x }, attributes) => {
@@ -314,12 +316,12 @@ export const rules: Readonly<Record<string, Rule>> = {
   FrozenLinear: linear,
   LayerNorm: {
     shape: ({ x }) => ({ shape: shapeOf(x!) }),
-    write: (graph, { x, ...own }, { epsilon }) => normalized(graph, x!.name, own, epsilon)
+    write: (graph, { x, ...scales }, { epsilon }) => normalized(graph, x!.name, scales, epsilon)
   },
   ResidualLayerNorm: {
     shape: ({ x }) => ({ shape: shapeOf(x!) }),
-    write: (graph, { x, residual, ...own }, { epsilon }) =>
-      normalized(graph, graph.node("Add", [x!.name, residual!.name]), own, epsilon)
+    write: (graph, { x, residual, ...scales }, { epsilon }) =>
+      normalized(graph, graph.node("Add", [x!.name, residual!.name]), scales, epsilon)
   },
   // as transformers' exports have it, which engines make one kernel of
   GeluErf: {

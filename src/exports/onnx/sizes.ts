@@ -31,8 +31,8 @@ export const sizeOf = (a: number, b: number, [first, second]: readonly [Axes, Ax
   const search = (powers: ReadonlyArray<number>): Product | undefined => {
     if (powers.length < names.length) {
       for (let power = 0; power <= MOST; power++) {
-        const found = search([...powers, power])
-        if (found !== undefined) return found
+        const exponents = search([...powers, power])
+        if (exponents !== undefined) return exponents
       }
       return undefined
     }

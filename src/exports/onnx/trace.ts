@@ -176,12 +176,12 @@ const noted = (
   attributes: NamedAttrMap,
   shapeOf: ShapeOf
 ): TensorInfo | TensorInfo[] => {
-  const given = Object.entries(inputs).filter(([, input]) => (input as TensorInfo | undefined) !== undefined)
-  const places = given.map(([name, input]) => {
+  const tensors = Object.entries(inputs).filter(([, input]) => (input as TensorInfo | undefined) !== undefined)
+  const places = tensors.map(([name, input]) => {
     const place = Array.isArray(input) ? input.map((one) => recorder.placeOf(one)) : recorder.placeOf(input!)
     return [name, place] as const
   })
-  const first = given.map(([, input]) => (Array.isArray(input) ? input[0] : input))[0] as TensorInfo | undefined
+  const first = tensors.map(([, input]) => (Array.isArray(input) ? input[0] : input))[0] as TensorInfo | undefined
   const made = shapeOf(inputs as Infos, attributes)
   const outputs = [made].flat().map(({ shape, dtype = first?.dtype ?? "float32" }): TensorInfo => {
     return { dataId: recorder.add({ shape, dtype }), shape, dtype }

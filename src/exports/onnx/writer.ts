@@ -59,11 +59,11 @@ const pass =
     const weights: Weights = Object.assign(lookup, {
       trained: new Map([...(model.packed ?? [])].map(([name]) => [name, lookup(name)]))
     })
-    const given = inputs.map(({ name, shape, dtype }) => {
+    const declared = inputs.map(({ name, shape, dtype }) => {
       const sizes = shape.map((size) => (typeof size === "number" ? size : axes[size]!))
       return [name, input(name, sizes, dtype satisfies DataType)] as const
     })
-    return forward(Object.fromEntries(given), baseLinear({ weights }), weights)
+    return forward(Object.fromEntries(declared), baseLinear({ weights }), weights)
   }
 
 /** Returns every parameter that the pass reads, with the adapter merged in. */
@@ -105,7 +105,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       yield* working("tracing the forward pass")
       const { traces, kept } = yield* traced(
         shapes,
-        axes.map((own) => pass(served, own))
+        axes.map((sizes) => pass(served, sizes))
       )
       const trace = yield* Effect.try({
         try: () => generalized([traces[0]!, traces[1]!], axes),
@@ -138,13 +138,13 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       if (base !== null) yield* copyCompanions(base, folder, served.tokenizer)
       const json = (place: string, name: ServedFile) =>
         readJson(place, name).pipe(
-          Effect.map((found) => (isRecord(found) ? found : {})),
+          Effect.map((json) => (isRecord(json) ? json : {})),
           Effect.orElseSucceed(() => ({}))
         )
       const described = base === null ? {} : yield* json(base, "config.json")
       yield* writeMergedConfig(base ?? folder, folder, { ...withoutUntrue(described), ...config })
-      for (const [name, own] of Object.entries(files) as ReadonlyArray<[ServedFile, object]>) {
-        yield* writeJson(path.join(folder, name), { ...(yield* json(folder, name)), ...own })
+      for (const [name, content] of Object.entries(files) as ReadonlyArray<[ServedFile, object]>) {
+        yield* writeJson(path.join(folder, name), { ...(yield* json(folder, name)), ...content })
       }
       const { license } = yield* readBaseCard(path.join(base ?? folder, "README.md"))
       yield* writeFileAtomic(

@@ -110,7 +110,7 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
   const calls = needed(trace)
   const tables = new Set(calls.flatMap((call) => tableOf(call, trace)))
   const writing: Writing = {
-    node: (op, given, attributes) => graph.node(op, given, attributes),
+    node: (op, inputs, attributes) => graph.node(op, inputs, attributes),
     widely: (x, act) => {
       const number = (value: number) => graph.tensor(`wide_${value}`, "float", [], () => Float32Array.of(value))
       if (floats === "float") return act(x, number)
@@ -134,14 +134,14 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
     }
   }
   for (const { kernel, inputs: places, attributes, outputs } of calls) {
-    const given = Object.entries(places).flatMap(([name, place]) =>
+    const operands = Object.entries(places).flatMap(([name, place]) =>
       typeof place === "number"
         ? [[name, named(place)] as const]
         : place.map((one, i) => [`${name}${i}`, named(one)] as const)
     )
     const made = outputs.map((place) => trace.values[place]!)
-    const written = [ruleOf(kernel).write(writing, Object.fromEntries(given), attributes, made[0]!, made)].flat()
-    for (const [i, name] of written.entries()) names.set(outputs[i]!, name)
+    const results = [ruleOf(kernel).write(writing, Object.fromEntries(operands), attributes, made[0]!, made)].flat()
+    for (const [i, name] of results.entries()) names.set(outputs[i]!, name)
   }
   const outputs = Object.entries(trace.outputs).map(([name, place]): Port => {
     const { dtype, shape } = trace.values[place]!

@@ -104,12 +104,12 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
     const { record } = run
     const here = yield* runFolder(directory)
     const folders = yield* foldersHere
-    const own = (place: string, text: string) => asFile(place, withoutFolders(text, folders))
-    const json = (place: string, value: unknown) => own(place, `${JSON.stringify(value, null, 2)}\n`)
+    const textFile = (place: string, text: string) => asFile(place, withoutFolders(text, folders))
+    const json = (place: string, value: unknown) => textFile(place, `${JSON.stringify(value, null, 2)}\n`)
     const adapter = yield* Effect.forEach(yield* namesIn(here.adapter), (name) =>
       Effect.gen(function* () {
         const file = path.join(here.adapter, name)
-        if (name === "README.md") return own(name, publishableCard(yield* readTextFile(file), hubName, run.base))
+        if (name === "README.md") return textFile(name, publishableCard(yield* readTextFile(file), hubName, run.base))
         if (!name.endsWith(".json")) return yield* onDisk(name, file)
         const value = yield* readJsonFile(file)
         const isConfig = isRecord(value) && "base_model_name_or_path" in value
@@ -117,11 +117,11 @@ const filesToPush = (directory: string, { folder, report, base }: PushedContent)
       })
     )
     const plan = json("plan.json", publishablePlan(yield* readJsonFile(here.plan), hubName))
-    const said = json("run.json", publishableRecord(record, hubName, false))
-    const page = report ? [yield* publishableReport(directory, record, hubName, own)] : []
+    const recordText = json("run.json", publishableRecord(record, hubName, false))
+    const page = report ? [yield* publishableReport(directory, record, hubName, textFile)] : []
     const mistakes = Array.isArray(record["mistakes"]) ? record["mistakes"].length : 0
     const pushed: FilesToPush = {
-      files: [...adapter, plan, said, ...page],
+      files: [...adapter, plan, recordText, ...page],
       kept: [
         ...(hubName === undefined
           ? [

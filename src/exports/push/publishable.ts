@@ -23,7 +23,7 @@ const named = (place: unknown, hubName?: HubName): unknown => {
 const changed = (value: unknown, keys: Readonly<Record<string, (value: unknown) => unknown>>): unknown =>
   isRecord(value)
     ? Object.fromEntries(
-        Object.entries(value).map(([key, own]) => [key, Object.hasOwn(keys, key) ? keys[key]!(own) : own])
+        Object.entries(value).map(([key, inner]) => [key, Object.hasOwn(keys, key) ? keys[key]!(inner) : inner])
       )
     : value
 
@@ -44,7 +44,7 @@ export const publishableRecord = (record: Json, base: HubName, mistakes: boolean
   changed(record, {
     directory: (directory) => named(directory),
     adapter: () => ".",
-    base: (own) => changed(own, { path: (path) => base ?? named(path) }),
+    base: (value) => changed(value, { path: (path) => base ?? named(path) }),
     mistakes: (rows) => {
       if (!mistakes || !Array.isArray(rows)) return []
       return rows.map((row) => changed(row, { where: (where) => named(where) }))
@@ -71,15 +71,15 @@ export const publishableCard = (card: string, base: HubName, written: string): s
   const [, front, rest] = /^---\r?\n([\s\S]*?)\r?\n---(\r?\n[\s\S]*|)$/.exec(card) ?? []
   if (front === undefined || rest === undefined) return card
   const lines = front.split(/\r?\n/)
-  const found = lines.find((line) => /^base_model:/.test(line))
-  const text = found === undefined ? "" : unquoted(found.slice("base_model:".length).trim())
+  const baseLine = lines.find((line) => /^base_model:/.test(line))
+  const text = baseLine === undefined ? "" : unquoted(baseLine.slice("base_model:".length).trim())
   const byHand = text !== written && isHubName(text) ? text : undefined
   // a list, or a name that is no path, is the user's own
-  if (found?.trim() === "base_model:") return card
+  if (baseLine?.trim() === "base_model:") return card
   const name = base ?? byHand
-  const kept = lines.filter((line) => !/^(base_model:|# before uploading, name the base)/.test(line))
-  const own = name === undefined ? kept : [`base_model: ${JSON.stringify(name)}`, ...kept]
-  return `---\n${own.join("\n")}\n---${rest}`
+  const otherLines = lines.filter((line) => !/^(base_model:|# before uploading, name the base)/.test(line))
+  const header = name === undefined ? otherLines : [`base_model: ${JSON.stringify(name)}`, ...otherLines]
+  return `---\n${header.join("\n")}\n---${rest}`
 }
 
 const unquoted = (text: string): string => {

@@ -42,7 +42,7 @@ export const emscriptenInstances = (
   const loaded = lazily(() => Promise.all([factory(), binary()]))
   return new Instances(async (): Promise<Instance<EmscriptenDecoder>> => {
     const [{ default: make }, compiled] = await loaded()
-    let written: Array<string> = []
+    let lines: Array<string> = []
     let memory: WebAssembly.Memory | undefined
     const options: Options = {
       instantiateWasm: (imports, done) => {
@@ -53,13 +53,13 @@ export const emscriptenInstances = (
       },
       print: () => undefined,
       printErr: (line) => {
-        if (written.length < 4) written.push(line)
+        if (lines.length < 4) lines.push(line)
       }
     }
     const module = await withoutLocation(() => (make as (options: Options) => Promise<EmscriptenModule>)(options))
     const remarks = () => {
-      const text = written.join("; ")
-      written = []
+      const text = lines.join("; ")
+      lines = []
       return text
     }
     return {

@@ -119,18 +119,18 @@ export const hostRows = (
   Effect.map(hostArrays(x, y, slots, where), (arrays) => ({ rows: arrays.inputs[0]!.shape[0]!, ...arrays }))
 
 /** The rows with these numbers, in this order. */
-const taken = ({ values, shape, dtype }: HostArray, rows: ArrayLike<number>): HostArray => {
+const copied = ({ values, shape, dtype }: HostArray, rows: ArrayLike<number>): HostArray => {
   const width = values.length / shape[0]!
-  const own = new (values.constructor as Float32ArrayConstructor)(rows.length * width)
+  const copy = new (values.constructor as Float32ArrayConstructor)(rows.length * width)
   for (let i = 0; i < rows.length; i++)
-    own.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width) as Float32Array, i * width)
-  return { values: own, shape: [rows.length, ...shape.slice(1)], dtype }
+    copy.set(values.subarray(rows[i]! * width, (rows[i]! + 1) * width) as Float32Array, i * width)
+  return { values: copy, shape: [rows.length, ...shape.slice(1)], dtype }
 }
 
 export const takeRows = ({ inputs, targets }: HostRows, rows: ArrayLike<number>): HostRows => ({
   rows: rows.length,
-  inputs: inputs.map((array) => taken(array, rows)),
-  targets: targets.map((array) => taken(array, rows))
+  inputs: inputs.map((array) => copied(array, rows)),
+  targets: targets.map((array) => copied(array, rows))
 })
 
 /** Opens batches of rows in their order, or in the seeded order of an epoch. */

@@ -69,9 +69,9 @@ const custom = (
   callback: CallbackObject,
   yieldEvery: YieldEvery
 ): tfl.CustomCallback => {
-  const own = Object.create(callback) as { nextFrameFunc?: () => Promise<void> }
-  own.nextFrameFunc ??= nextTurn
-  return new CustomCallback(own as tfl.CustomCallbackArgs, yieldEvery)
+  const wrapped = Object.create(callback) as { nextFrameFunc?: () => Promise<void> }
+  wrapped.nextFrameFunc ??= nextTurn
+  return new CustomCallback(wrapped as tfl.CustomCallbackArgs, yieldEvery)
 }
 
 /** Creates the callback list. Throws if `yieldEvery` is "never" and a callback has an `onYield`. */
@@ -81,9 +81,9 @@ export const callbackList = (
   yieldEvery: YieldEvery,
   history: tfl.History
 ): tfl.CallbackList => {
-  const given = callbacks === undefined ? [] : ([callbacks].flat() as ReadonlyArray<Callback>)
-  const listed = given.map((callback) => (isInstance(callback) ? callback : custom(layers, callback, yieldEvery)))
-  const yields = given.some((callback) => !isInstance(callback))
+  const list = callbacks === undefined ? [] : ([callbacks].flat() as ReadonlyArray<Callback>)
+  const listed = list.map((callback) => (isInstance(callback) ? callback : custom(layers, callback, yieldEvery)))
+  const yields = list.some((callback) => !isInstance(callback))
   const all = [...listed, ...(yields ? [] : [custom(layers, {}, yieldEvery)]), history]
   return new layers.CallbackList(all as unknown as Array<ListedCallback>)
 }
@@ -136,7 +136,7 @@ export const callbackModel = (
     testFunction,
     // tfjs makes it anew before every evaluation
     makeTestFunction: () => {},
-    save: (...given: Parameters<tfl.LayersModel["save"]>) => saveMerged(adapted, ...given)
+    save: (...args: Parameters<tfl.LayersModel["save"]>) => saveMerged(adapted, ...args)
   })
   // tfjs begins with false too
   model.stopTraining = false
@@ -163,12 +163,12 @@ const testOf =
 /** What a callback that saves the model saves: the base with the adapter merged in. */
 const saveMerged = async (
   adapted: Adapted<LayersNetwork>,
-  ...given: Parameters<tfl.LayersModel["save"]>
+  ...args: Parameters<tfl.LayersModel["save"]>
 ): Promise<tf.io.SaveResult> => {
   const copy = copyOf(adapted.model.base)
   try {
     writeMerged(copy, adapted.model, adapted)
-    return await copy.model.save(...given)
+    return await copy.model.save(...args)
   } finally {
     copy.model.dispose()
   }

@@ -15,19 +15,19 @@ const isNumbers = (value: object): value is ClassWeight =>
 
 /** Returns one entry per output, undefined for an output without weights; a sentence if the weights are ambiguous. */
 export const weightPerOutput = (
-  given: ClassWeights,
+  weights: ClassWeights,
   outputNames: ReadonlyArray<string>
 ): ReadonlyArray<ClassWeight | undefined> | PlanProblem => {
   const path = "classWeight"
-  if (Array.isArray(given)) {
-    if (given.length === outputNames.length) return given.map((one) => one ?? undefined)
-    return { path, message: `found ${given.length} entries; expected one for each output: ${outputNames.join(", ")}` }
+  if (Array.isArray(weights)) {
+    if (weights.length === outputNames.length) return weights.map((one) => one ?? undefined)
+    return { path, message: `found ${weights.length} entries; expected one for each output: ${outputNames.join(", ")}` }
   }
-  if (isNumbers(given)) {
-    if (outputNames.length === 1) return [given]
+  if (isNumbers(weights)) {
+    if (outputNames.length === 1) return [weights]
     return { path, message: `found weights for one output; expected them by name, for ${outputNames.join(", ")}` }
   }
-  const byName = given as Readonly<Record<string, ClassWeight>>
+  const byName = weights as Readonly<Record<string, ClassWeight>>
   const unknown = Object.keys(byName).filter((name) => !outputNames.includes(name))
   if (unknown.length > 0)
     return { path, message: `found ${unknown.join(", ")}; expected outputs: ${outputNames.join(", ")}` }
@@ -41,17 +41,17 @@ export const rowWeights = ({ values, shape }: HostArray, weights: ClassWeight): 
     return { path, message: `found a target of shape [${shape.join(", ")}]; expected one class per row` }
   const rows = shape[0]!
   const width = shape[1] ?? 1
-  const own = new Float32Array(rows)
+  const rowWeights = new Float32Array(rows)
   for (let i = 0; i < rows; i++) {
     const row = values.subarray(i * width, (i + 1) * width)
     const weight = weights[width === 1 ? row[0]! : largest(row)]
     if (weight === undefined) {
-      const found = width === 1 ? row[0]! : largest(row)
-      return { path, message: `no weight for class ${found}, which is in the data; expected one for every class` }
+      const classIndex = width === 1 ? row[0]! : largest(row)
+      return { path, message: `no weight for class ${classIndex}, which is in the data; expected one for every class` }
     }
-    own[i] = weight
+    rowWeights[i] = weight
   }
-  return { values: own, shape: [rows], dtype: "float32" }
+  return { values: rowWeights, shape: [rows], dtype: "float32" }
 }
 
 const largest = (row: ArrayLike<number>): number => {

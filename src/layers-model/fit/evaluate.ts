@@ -45,9 +45,9 @@ export const evaluateBatches = (
   Effect.gen(function* () {
     const means = new EpochMeans()
     for (let batch = 0; batch < limit; batch++) {
-      const given = yield* next
-      if (given === undefined) break
-      means.add(yield* scoresOf(adapted, compiled, given), given.size)
+      const batch = yield* next
+      if (batch === undefined) break
+      means.add(yield* scoresOf(adapted, compiled, batch), batch.size)
       yield* Effect.sleep(0)
     }
     return means.means()

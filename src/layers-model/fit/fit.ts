@@ -67,13 +67,13 @@ export const fit = (
       const numbers = Uint32Array.from({ length: all.rows }, (_, i) => i)
       // as in tfjs, validationData takes precedence over validationSplit
       const split = options.validationData === undefined ? (validationSplit ?? 0) : 0
-      const kept = Math.floor(all.rows * (1 - split))
-      if (kept === 0) {
+      const trainRows = Math.floor(all.rows * (1 - split))
+      if (trainRows === 0) {
         const message = `found ${split} of ${all.rows} rows; no rows are left to train on`
         return yield* new FitError({ problems: [{ path: "validationSplit", message }] })
       }
-      const held = takeRows(all, numbers.subarray(kept))
-      const rows = split === 0 ? all : takeRows(all, numbers.subarray(0, kept))
+      const held = takeRows(all, numbers.subarray(trainRows))
+      const rows = split === 0 ? all : takeRows(all, numbers.subarray(0, trainRows))
       const size = options.validationBatchSize ?? plan.training.evaluateBatchSize ?? batchSize
       const validate =
         split === 0

@@ -100,7 +100,7 @@ export const perSlot = (
   return Result.fail([problem(kind, `found one array; expected ${slots.length}, for ${names.join(", ")}`)])
 }
 
-const shown = (shape: ReadonlyArray<number | null>): string => `[${shape.map((n) => n ?? "rows").join(", ")}]`
+const shapeText = (shape: ReadonlyArray<number | null>): string => `[${shape.map((n) => n ?? "rows").join(", ")}]`
 
 /** The array, checked against its slot. A target of one number a row may be written as [rows]. */
 const fitted = (array: HostArray, { path, shape, classes }: Slot): Result.Result<HostArray, PlanProblem> => {
@@ -111,9 +111,9 @@ const fitted = (array: HostArray, { path, shape, classes }: Slot): Result.Result
     shape === undefined ||
     (shape.length === wide.shape.length && shape.slice(1).every((n, i) => n === null || n === wide.shape[i + 1]))
   if (!same) {
-    const found = `found shape ${shown(array.shape)}; expected ${shown(shape)}`
+    const observation = `found shape ${shapeText(array.shape)}; expected ${shapeText(shape)}`
     const unbatched = shape.length === array.shape.length + 1
-    return Result.fail(problem(path, unbatched ? `${found}; the first axis counts rows` : found))
+    return Result.fail(problem(path, unbatched ? `${observation}; the first axis counts rows` : observation))
   }
   const wrong =
     classes === undefined ? -1 : wide.values.findIndex((n) => !(Number.isInteger(n) && n >= 0 && n < classes))
@@ -137,14 +137,14 @@ const read = async (value: unknown, slot: Slot, rows: number | undefined): Promi
   if (value instanceof tf.Tensor) return fromTensor(value)
   if (isTypedArray(value)) return fromTypedArray(value, slot, rows)
   if (!Array.isArray(value)) return `found ${value === null ? "null" : typeof value}; expected a tensor or an array`
-  let own: Tensor
+  let tensor: Tensor
   try {
-    own = tf.tensor(value as Array<number>)
+    tensor = tf.tensor(value as Array<number>)
   } catch (error) {
     return `not an array of numbers: ${messageOf(error)}`
   }
-  const array = await fromTensor(own)
-  own.dispose()
+  const array = await fromTensor(tensor)
+  tensor.dispose()
   return array
 }
 

@@ -77,7 +77,7 @@ export interface EvaluateOptions extends Compilation {
 
 const optional = Schema.optionalKey
 /** What no schema can say: functions, tensors, and what has a decoder of its own. */
-const given = optional(Schema.Unknown)
+const anyValue = optional(Schema.Unknown)
 
 const YieldEverySchema = Schema.Union([
   Schema.Literals(["auto", "batch", "epoch", "never"]),
@@ -85,16 +85,16 @@ const YieldEverySchema = Schema.Union([
 ]).annotate({ expected: '"auto", "batch", "epoch", "never" or milliseconds' })
 
 const shared = {
-  plan: given,
-  loss: given,
-  metrics: given,
+  plan: anyValue,
+  loss: anyValue,
+  metrics: anyValue,
   epochs: optional(count(1, "The epoch after the last.")),
   initialEpoch: optional(count(0, "The first epoch.")),
   verbose: optional(Schema.Literals([0, 1, 2])),
-  callbacks: given,
+  callbacks: anyValue,
   yieldEvery: optional(YieldEverySchema),
-  classWeight: given,
-  validationData: given,
+  classWeight: anyValue,
+  validationData: anyValue,
   validationBatchSize: optional(count(1, "Rows.")),
   validationBatches: optional(count(1, "Batches."))
 }
@@ -108,8 +108,8 @@ const schemas = {
     validationSplit: optional(share("Of the rows."))
   }),
   evaluate: Schema.Struct({
-    loss: given,
-    metrics: given,
+    loss: anyValue,
+    metrics: anyValue,
     batchSize: optional(count(1, "Rows.")),
     batches: optional(count(1, "Batches."))
   })

@@ -70,7 +70,7 @@ export interface RunOptions {
 }
 
 /** Runs the training loop on opened data. */
-export const run = (given: RunOptions): Effect.Effect<FitHistory, FitFailure> => Effect.scoped(running(given))
+export const run = (options: RunOptions): Effect.Effect<FitHistory, FitFailure> => Effect.scoped(running(options))
 
 const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope.Scope> =>
   Effect.gen(function* () {
@@ -166,23 +166,23 @@ const oneEpoch = (under: Run, epoch: number): Effect.Effect<boolean, FitFailure>
     const next = yield* source.open(epoch)
     const means = new EpochMeans()
     const limit = source.limit ?? Number.POSITIVE_INFINITY
-    let taken = 0
+    let stepsDone = 0
     let whole = false
     for (let batch = 0; ; batch++) {
-      const group = yield* nextGroup(next, Math.min(under.accumulate, limit - taken))
-      taken += group.length
+      const group = yield* nextGroup(next, Math.min(under.accumulate, limit - stepsDone))
+      stepsDone += group.length
       if (group.length > 0) yield* oneBatch(under, batch, group, means)
       const dry = group.length === 0
-      if (dry && source.limit !== undefined) warnOfDryDataset(limit, taken)
-      whole = taken >= limit || stepper.steps() >= extent.steps || (dry && source.limit === undefined)
+      if (dry && source.limit !== undefined) warnOfDryDataset(limit, stepsDone)
+      whole = stepsDone >= limit || stepper.steps() >= extent.steps || (dry && source.limit === undefined)
       if (whole || dry || stopped()) break
     }
-    const own = means.means()
+    const epochMeans = means.means()
     const validated = whole && validate !== undefined ? yield* validate : {}
     const logs: Logs = {}
     for (const [name, value] of Object.entries(validated)) logs[`val_${name}`] = value
-    yield* event(() => list.onEpochEnd(epoch, Object.assign(logs, own)))
-    return taken < limit && source.limit !== undefined && !stopped()
+    yield* event(() => list.onEpochEnd(epoch, Object.assign(logs, epochMeans)))
+    return stepsDone < limit && source.limit !== undefined && !stopped()
   })
 
 const nextGroup = (next: NextBatch, most: number): Effect.Effect<ReadonlyArray<LayersBatch>, LayersDataError> =>
@@ -236,9 +236,9 @@ const withWeights = (
   })
 
 /** As tfjs warns. */
-const warnOfDryDataset = (limit: number, taken: number): void =>
+const warnOfDryDataset = (limit: number, stepsTaken: number): void =>
   console.warn(
-    `the dataset ended after ${taken} of ${limit} batches (batchesPerEpoch), and training with it; use dataset.repeat() for an endless one`
+    `the dataset ended after ${stepsTaken} of ${limit} batches (batchesPerEpoch), and training with it; use dataset.repeat() for an endless one`
   )
 
 interface Guard {
@@ -260,11 +260,11 @@ const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.
     const head = adapted.trainable.dense.length === 0 ? "adapt's option head" : null
     const named = { rate: "plan.optimizer.learningRate", head }
     const third = firstLook(total)
-    const taken: Array<StepRecord> = []
+    const records: Array<StepRecord> = []
     const warnings: Array<Warning> = []
     const look = (ended: boolean) => {
-      const planned = ended ? Math.min(total, taken.length) : total
-      const warning = warnings.length > 0 ? null : lossWarning(taken, { planned, ended, fresh, named })
+      const planned = ended ? Math.min(total, records.length) : total
+      const warning = warnings.length > 0 ? null : lossWarning(records, { planned, ended, fresh, named })
       if (warning === null) return
       warnings.push(warning)
       console.warn(warningText(warning))
@@ -272,8 +272,8 @@ const openGuard = ({ adapted, options }: RunOptions, { total }: Extent): Effect.
     return {
       see: (report) => {
         learned.add(adapted)
-        taken.push(takenOf(report))
-        if (taken.length === third) look(false)
+        records.push(takenOf(report))
+        if (records.length === third) look(false)
       },
       ended: () => look(true),
       warnings

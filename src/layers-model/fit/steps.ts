@@ -27,7 +27,7 @@ import type { Settled } from "./options.ts"
 /** A batch whose targets may be followed by row weights, one array for each weighted output. */
 export type WeightedBatch = LayersBatch
 
-export interface TakenStep {
+export interface FitStep {
   readonly report: StepReport
   /** means over the step's rows, before the update */
   readonly scores: Logs
@@ -38,7 +38,7 @@ export interface Stepper {
   /** learning rate that was found; null: the plan sets it */
   readonly rate: FoundRate | null
   readonly steps: () => number
-  readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<TakenStep, StepError>
+  readonly take: (batches: ReadonlyArray<WeightedBatch>) => Effect.Effect<FitStep, StepError>
 }
 
 /** Errors of the search for a learning rate. */
@@ -106,13 +106,13 @@ export const openStepper = (
             theorem: factsOfOptimizer(plan.optimizer).followsTheorem,
             every: diagnostics.every
           }
-    const take = (batches: ReadonlyArray<WeightedBatch>): Effect.Effect<TakenStep, StepError> =>
+    const take = (batches: ReadonlyArray<WeightedBatch>): Effect.Effect<FitStep, StepError> =>
       Effect.gen(function* () {
         scores.begin(batches.length)
         const { report, ...probed } = yield* takeNextStep(session, batches, probe)
         const means = new EpochMeans()
         const values = yield* scores.read()
-        values.forEach((own, i) => means.add(named(compiled, own), batches[i]!.size))
+        values.forEach((value, i) => means.add(named(compiled, value), batches[i]!.size))
         return { report, scores: means.means(), ...probed }
       }).pipe(Effect.ensuring(Effect.sync(() => scores.release())), Effect.uninterruptible)
     return { rate, steps: () => session.step, take }

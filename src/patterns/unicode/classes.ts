@@ -107,11 +107,11 @@ export const withOwnClasses = (source: string): string => {
   let inClass = false
   return source
     .replaceAll(wordInLibrary, "\\p{Word}")
-    .replace(/\\([pP])\{([^}]*)\}|\\[\s\S]|[[\]]/g, (found, kind: string | undefined, name: string) => {
-      if (found === "[" || found === "]") inClass = found === "["
-      if (kind === undefined) return found
-      const own = content(name, kind === "P")
-      return inClass ? own : `[${own}]`
+    .replace(/\\([pP])\{([^}]*)\}|\\[\s\S]|[[\]]/g, (part, kind: string | undefined, name: string) => {
+      if (part === "[" || part === "]") inClass = part === "["
+      if (kind === undefined) return part
+      const body = content(name, kind === "P")
+      return inClass ? body : `[${body}]`
     })
 }
 

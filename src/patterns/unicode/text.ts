@@ -19,8 +19,8 @@ const inParts = (text: string, stable: (part: string) => string, other: (charact
 
 const smallOfNew = (capital: string): string => {
   const character = capital.codePointAt(0)!
-  const found = newCapitals.find(([first, count]) => character >= first && character < first + count)
-  return found === undefined ? capital : String.fromCodePoint(character + found[2])
+  const block = newCapitals.find(([first, count]) => character >= first && character < first + count)
+  return block === undefined ? capital : String.fromCodePoint(character + block[2])
 }
 
 /** Small letters, each by itself: a sigma at the end of a word is σ, too. */

@@ -122,14 +122,14 @@ const launchers: ReadonlyArray<Launcher> = [
 /** Returns how this process was launched; undefined: it runs alone. `env`: default the process's environment. */
 export const launched = (env: Environment = process.env): Launch | undefined => {
   for (const { by, rank, size, localSize, holds, abi, untilKilled, endsAll = false } of launchers) {
-    const own = whole(env[rank])
+    const number = whole(env[rank])
     const all = size === undefined ? undefined : whole(env[size])
-    if (own === undefined || (size !== undefined && all === undefined) || !holds(env)) continue
+    if (number === undefined || (size !== undefined && all === undefined) || !holds(env)) continue
     return all === 1
       ? undefined
       : {
           by,
-          rank: own,
+          rank: number,
           size: all,
           localSize: localSize(env) ?? 1,
           abi: abi(env),

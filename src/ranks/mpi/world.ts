@@ -53,7 +53,7 @@ const LONG_NAP = 1
 const nap = (milliseconds: number, word: Int32Array): void => void Atomics.wait(word, 0, 0, milliseconds)
 
 /** Milliseconds that rank 0 goes on waiting after it has heard of a failure: it may be about to have the same one, and to say it better. */
-const OWN_FAILURE = 1000
+const FAILURE_WAIT = 1000
 
 /** A request's handle, a flag and a status, and views of them; all of them outside of any heap that moves. */
 const scratch = () => {
@@ -103,14 +103,14 @@ export const openWorld = (library: MpiLibrary): World => {
   /** What another rank has reported of its failure, if one has. */
   const probe = (): RankError | undefined => {
     const { flag, status, ints } = scratch()
-    const found = call.MPI_Iprobe(anySource, FAILURE_TAG, world, pointerTo(flag), pointerTo(status))
-    if (found !== 0 || ints[FLAG] === 0) return undefined
+    const hasMessage = call.MPI_Iprobe(anySource, FAILURE_TAG, world, pointerTo(flag), pointerTo(status))
+    if (hasMessage !== 0 || ints[FLAG] === 0) return undefined
     const from = ints[STATUS + sourceAt / 4]!
     call.MPI_Get_count(pointerTo(status), byte, pointerTo(flag))
     const bytes = new Uint8Array(new ArrayBuffer(ints[FLAG]!))
     call.MPI_Recv(pointerTo(bytes), bytes.length, byte, from, FAILURE_TAG, world, pointerTo(status))
-    const told = Schema.decodeUnknownSync(Failure)(JSON.parse(new TextDecoder().decode(bytes)))
-    return new RankError({ rank: from, size, host: told.host, reason: told.reason ?? "it was interrupted" })
+    const failure = Schema.decodeUnknownSync(Failure)(JSON.parse(new TextDecoder().decode(bytes)))
+    return new RankError({ rank: from, size, host: failure.host, reason: failure.reason ?? "it was interrupted" })
   }
 
   /**
@@ -123,36 +123,38 @@ export const openWorld = (library: MpiLibrary): World => {
     buffers: ReadonlyArray<Uint8Array | Int32Array>
   ): Effect.Effect<void, RankError> =>
     Effect.suspend(() => {
-      const own = scratch()
-      const [request, flag, status] = [pointerTo(own.request), pointerTo(own.flag), pointerTo(own.status)]
+      const buffer = scratch()
+      const [request, flag, status] = [pointerTo(buffer.request), pointerTo(buffer.flag), pointerTo(buffer.status)]
       const code = begin(request)
       if (code !== 0) return Effect.fail(failed(what, code))
       held.add(buffers)
       const began = performance.now()
-      let told: { readonly error: RankError; readonly at: number } | undefined
+      let reported: { readonly error: RankError; readonly at: number } | undefined
       /** undefined: not yet */
       const look = (): Effect.Effect<void, RankError> | undefined => {
         const code = call.MPI_Test(request, flag, status)
-        if (code !== 0) return Effect.fail(told?.error ?? failed(what, code))
-        if (own.ints[FLAG] !== 0) {
+        if (code !== 0) return Effect.fail(reported?.error ?? failed(what, code))
+        if (buffer.ints[FLAG] !== 0) {
           held.delete(buffers)
-          late = told?.error
+          late = reported?.error
           return Effect.void
         }
         if (rank !== 0) return undefined
-        const error = told === undefined ? (late ?? probe()) : undefined
-        if (error !== undefined) told = { error, at: performance.now() }
-        return told !== undefined && performance.now() - told.at > OWN_FAILURE ? Effect.fail(told.error) : undefined
+        const error = reported === undefined ? (late ?? probe()) : undefined
+        if (error !== undefined) reported = { error, at: performance.now() }
+        return reported !== undefined && performance.now() - reported.at > FAILURE_WAIT
+          ? Effect.fail(reported.error)
+          : undefined
       }
       do {
-        const found = look()
-        if (found !== undefined) return found
+        const failed = look()
+        if (failed !== undefined) return failed
       } while (performance.now() - began < SPIN)
       return Effect.callback<void, RankError>((resume) => {
         let next: NodeJS.Immediate | undefined
         const turn = () => {
-          const found = look()
-          if (found !== undefined) return resume(found)
+          const failed = look()
+          if (failed !== undefined) return resume(failed)
           const waited = performance.now() - began
           if (waited > TURNS) nap(waited > LONG ? LONG_NAP : NAP, asleep)
           next = setImmediate(turn)
@@ -162,20 +164,20 @@ export const openWorld = (library: MpiLibrary): World => {
       })
     })
   /** Everyone's bytes of known lengths, into `room`: everyone's place there is given. */
-  const allGather = (own: Uint8Array, lengths: ReadonlyArray<number>) => {
-    if (own.length !== lengths[rank])
-      return Effect.die(new Error(`an all-gather of ${lengths} bytes was given ${own.length} by rank ${rank}`))
+  const allGather = (bytes: Uint8Array, lengths: ReadonlyArray<number>) => {
+    if (bytes.length !== lengths[rank])
+      return Effect.die(new Error(`an all-gather of ${lengths} bytes was given ${bytes.length} by rank ${rank}`))
     const { counts, places, total } = placed(lengths)
-    if (total > LARGEST) return manyBroadcasts(own, lengths)
+    if (total > LARGEST) return manyBroadcasts(bytes, lengths)
     const room = new Uint8Array(new ArrayBuffer(Math.max(total, 1)))
-    const sent = emptied(own)
+    const sent = emptied(bytes)
     return Effect.map(
       done(
         "an all-gather",
         (request) =>
           call.MPI_Iallgatherv(
             pointerTo(sent),
-            own.length,
+            bytes.length,
             byte,
             pointerTo(room),
             pointerTo(bytesOf(counts)),
@@ -211,31 +213,31 @@ export const openWorld = (library: MpiLibrary): World => {
     })
 
   /** A number of each rank. */
-  const numbers = (own: number) =>
+  const numbers = (value: number) =>
     Effect.map(
       allGather(
-        bytesOf(Float64Array.of(own)),
+        bytesOf(Float64Array.of(value)),
         Array.from({ length: size }, () => 8)
       ),
       (all) => all.map((bytes) => new Float64Array(bytes.buffer, bytes.byteOffset, 1)[0]!)
     )
 
-  const gather = (own: Uint8Array) =>
+  const gather = (bytes: Uint8Array) =>
     Effect.gen(function* () {
-      const lengths = yield* numbers(own.length)
+      const lengths = yield* numbers(bytes.length)
       const { counts, places, total } = placed(lengths)
       if (total > LARGEST) {
-        const all = yield* manyBroadcasts(own, lengths)
+        const all = yield* manyBroadcasts(bytes, lengths)
         return rank === 0 ? all : []
       }
       const room = new Uint8Array(new ArrayBuffer(rank === 0 ? Math.max(total, 1) : 1))
-      const sent = emptied(own)
+      const sent = emptied(bytes)
       yield* done(
         "a gather",
         (request) =>
           call.MPI_Igatherv(
             pointerTo(sent),
-            own.length,
+            bytes.length,
             byte,
             pointerTo(room),
             pointerTo(bytesOf(counts)),
@@ -264,10 +266,10 @@ export const openWorld = (library: MpiLibrary): World => {
     rank,
     size,
     host,
-    allGather: (own, lengths) =>
+    allGather: (bytes, lengths) =>
       lengths === undefined
-        ? Effect.flatMap(numbers(own.length), (all) => allGather(own, all))
-        : allGather(own, lengths),
+        ? Effect.flatMap(numbers(bytes.length), (all) => allGather(bytes, all))
+        : allGather(bytes, lengths),
     gather,
     broadcast: (own) =>
       Effect.gen(function* () {
@@ -292,8 +294,8 @@ export const openWorld = (library: MpiLibrary): World => {
     abort: (code) => void call.MPI_Abort(world, code)
   }
 
-  function broadcastNumber(own: number) {
-    const word = Float64Array.of(own)
+  function broadcastNumber(value: number) {
+    const word = Float64Array.of(value)
     return Effect.map(broadcastInto(bytesOf(word), 0), () => word[0])
   }
 }
