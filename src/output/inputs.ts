@@ -52,7 +52,7 @@ export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<Read
   })
 
 /** Returns the recorded name of a file. Earlier versions recorded a weight file in a LayersModel's subfolder by its last name alone. */
-const recordedName = (name: string, recorded: Inputs): string => {
+export const recordedName = (name: string, recorded: Inputs): string => {
   const last = `model/${name.slice(name.lastIndexOf("/") + 1)}`
   return !Object.hasOwn(recorded, `model/${name}`) && Object.hasOwn(recorded, last) ? last : `model/${name}`
 }

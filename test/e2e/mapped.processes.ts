@@ -1,6 +1,6 @@
 /** Runs whose frozen weights stay in their mapped file: float32's adapter, in Bun and in Deno, and a file that is cut under them. */
 import { describe, expect, test } from "bun:test"
-import { existsSync, truncateSync } from "node:fs"
+import { closeSync, existsSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from "node:fs"
 import { hasNative } from "../runtime/runtimes.ts"
 import { cli, run as runCommand, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { adapterOf, busyPlan, start } from "./runs.ts"
@@ -26,6 +26,31 @@ describe.skipIf(!hasNative)("on native", () => {
       if (Bun.which("deno") === null) return
       await succeed(runCommand(["deno", "run", "-A", cli, ...train("deno", "file")], { cwd: w.directory }))
       expect(adapterOf(w, "deno")).toMatchObject(adapter)
+    },
+    TIMEOUT
+  )
+
+  test(
+    "a file that changes during the run: one sentence at its end, and no record of a result",
+    async () => {
+      const file = w.path("bert/model.safetensors")
+      const bytes = readFileSync(file)
+      const run = start([process.execPath, cli, ...train("changed", "file", "native", "busy.json")], w.directory)
+      await run.said(/after step [1-4]\d:/)
+      // the sign of one weight, in place
+      const handle = openSync(file, "r+")
+      writeSync(handle, Uint8Array.of(bytes.at(-1)! ^ 128), 0, 1, bytes.length - 1)
+      closeSync(handle)
+      const { code, stderr } = await run.ended
+      writeFileSync(file, bytes)
+      expect(code).toBe(1)
+      expect(stderr).toContain(
+        "model.safetensors changed during the run, which reads its weights there; restore it and resume"
+      )
+      expect(stderr).not.toMatch(/^\s+at /m)
+      expect(existsSync(w.path("changed/run.json"))).toBe(false)
+      const { stderr: resumed } = await succeed(w.cli(["train", "--resume", "changed", "--device", "native"]))
+      expect(resumed).not.toContain("ERROR")
     },
     TIMEOUT
   )

@@ -243,7 +243,7 @@ describe.skipIf(node === undefined)("Node", () => {
         const { id: long } = await studio.call("start", { name: "long", plan: endless })
         await studio.until("run", { id: long }, (event) => event.kind === "summary" && event.summary.step > 2)
         expect(await studio.stop()).toBe(0)
-        expect(studio.said()).toContain(`${long} goes on`)
+        expect(studio.said()).toContain(`${long} continues`)
       } finally {
         await studio.close()
       }
