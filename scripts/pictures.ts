@@ -4,7 +4,7 @@
  *   bun scripts/pictures.ts                   those of docs/images/, of real runs and a study on the movie sentences, in about six minutes
  *   bun scripts/pictures.ts --every FOLDER    every page and state at three widths, light and dark, into a folder to look at
  *   … --only "run|new.*"                      of those pages alone, by their names
- *   … --runs FOLDER                           of the runs in a folder, which are not trained again
+ *   … --runs FOLDER                           of the runs and the study in a folder, which are not trained again
  *
  * The conversation in docs/images/ is of a run that takes longer, and stays.
  */
@@ -35,10 +35,15 @@ const trained = {
 const parent = mkdtempSync(join(tmpdir(), "pictures-"))
 const folder = join(parent, "my-model")
 mkdirSync(folder)
+const command = (args: ReadonlyArray<string>) =>
+  succeed(run([process.execPath, cli, ...args], { cwd: folder, timeout: 900_000 }))
+// each method at the better of two rates, on three fresh seeds
+const study = "--methods lora,lora-pro,full --learning-rates 1e-4,1e-3 --seeds 1 --fresh-seeds 3 --out compare/movies-1"
 if (asked.runs !== undefined) cpSync(asked.runs, folder, { recursive: true })
-else
-  for (const [out, file] of Object.entries(trained))
-    await succeed(run([process.execPath, cli, "train", file, "--out", out], { cwd: folder }))
+else {
+  for (const [out, file] of Object.entries(trained)) await command(["train", file, "--out", out])
+  if (asked.every === undefined) await command(["compare", plan("movies-lora-pro-full"), ...study.split(" ")])
+}
 
 const browser = await launch()
 
@@ -82,21 +87,6 @@ const picturesOfDocs = async () => {
   await page.waitForTimeout(1_000)
   await keep("runs")
 
-  // each method at the better of two rates, on three fresh seeds
-  const study = [
-    "--methods",
-    "lora,lora-pro,full",
-    "--learning-rates",
-    "1e-4,1e-3",
-    "--seeds",
-    "1",
-    "--fresh-seeds",
-    "3"
-  ]
-  const out = ["--out", "compare/movies-1"]
-  await succeed(
-    run([process.execPath, cli, "compare", plan("movies-lora-pro-full"), ...study, ...out], { cwd: folder })
-  )
   await goTo("compare/compare%2Fmovies-1", heading("Verdict"))
   await page.locator(".intervals").waitFor()
   await keep("compare")

@@ -54,7 +54,7 @@ export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readon
   )
   return (
     <Scrolled label={caption}>
-      <table>
+      <table class="texts">
         <caption>{caption}</caption>
         <thead>
           <tr>
