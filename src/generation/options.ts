@@ -74,6 +74,7 @@ export class GenerationError extends Schema.TaggedError<GenerationError>()("Gene
   }
 }
 
+/** Options of `generate` with defaults filled in. */
 export interface Settings {
   readonly sampling: Sampling
   readonly maxNewTokens: number

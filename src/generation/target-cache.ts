@@ -14,6 +14,7 @@ import { attention, putRows } from "../kernels/index.ts"
 import type { AttendSoFar } from "../models/seq2seq/index.ts"
 import { byRow, chosenRows, flat } from "./cache.ts"
 
+/** Keys and values of sources and of the targets generated so far. */
 export interface TargetCache {
   /** Returns the attention of one forward pass over one more token of each text. Tensor code: call it in the `tf.tidy` around the pass. */
   readonly pass: () => AttendSoFar

@@ -8,6 +8,7 @@ import { type LikelyToken, sample, sampleAmong } from "./sampling.ts"
 /** Reason that a text ended: an end-of-text token, a stop string, or the token limit. */
 export type Finish = "eos" | "stop" | "length"
 
+/** Generation of one text, token by token. */
 export interface Writer {
   /** index of the prompt */
   readonly prompt: number

@@ -60,6 +60,7 @@ export const WINDOW_WORDS = {
 /** Shape [batch, height, width, channels]. */
 export type PictureShape = readonly [batch: number, height: number, width: number, channels: number]
 
+/** Returns the words of a window for kernels on wasm. */
 export const windowWords = (
   [batch, height, width, channels]: PictureShape,
   window: Window

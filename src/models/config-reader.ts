@@ -35,6 +35,7 @@ export const activations = {
 
 /** An activation of the feed-forward part. */
 export type Activation = (typeof activations)[keyof typeof activations]
+/** Name of an activation, as in transformers' configs. */
 export const ActivationName = Schema.Literals(["gelu", "gelu_new", "gelu_pytorch_tanh", "quick_gelu", "relu"])
 
 /** Problems of a config, a sentence each. */

@@ -164,6 +164,7 @@ const textReader: CallReader = { push: (text) => (text === "" ? [] : [{ kind: "t
 
 const isEnd = (event: GenerationEvent): event is GenerationEnd => event.kind === "end"
 
+/** Creates the reply to a request, whole or as a stream of chunks. */
 export const replyOf = ({ form, model, events, texts, stream, withUsage }: Replied): Effect.Effect<Reply, Refusal> => {
   const head = { id: newId(form.prefix), created: nowSeconds(), model }
   if (!stream) {

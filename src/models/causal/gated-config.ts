@@ -66,6 +66,8 @@ const activations = {
   gelu_new: "tanh",
   gelu_pytorch_tanh: "tanh"
 } as const satisfies Record<string, GatedConfig["activation"]>
+
+/** Name of an activation, as in transformers' configs. */
 export const ActivationName = Schema.Literals(["silu", "swish", "gelu", "gelu_new", "gelu_pytorch_tanh"])
 /** Returns the activation of a name. */
 export const activationOf = (name: keyof typeof activations): GatedConfig["activation"] => activations[name]

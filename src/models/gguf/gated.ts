@@ -94,8 +94,11 @@ export const llama3 = { low_freq_factor: 1, high_freq_factor: 4, original_max_po
 /** llama.cpp's default */
 const DEFAULT_BASE = 10_000
 
+/** Tensor of Llama 3's frequency divisors. */
 export const FREQUENCIES = "rope_freqs.weight"
+/** Tensor of longrope's divisors for long texts. */
 export const LONG = "rope_factors_long.weight"
+/** Tensor of longrope's divisors for short texts. */
 export const SHORT = "rope_factors_short.weight"
 
 /** Tensors that are not weights but divisors of frequencies, one for each pair of columns. */
