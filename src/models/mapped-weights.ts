@@ -21,6 +21,7 @@ export interface StoredMatrix {
   readonly rows?: MoveRows | undefined
 }
 
+/** A matrix in its mapped file. */
 export interface MappedWeight {
   readonly matrix: PackedMatrix
   /** Gives the file back. */

@@ -33,6 +33,7 @@ export interface Heap {
 
 type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
+/** Returns a wasm memory as the heap of a library's kernels. */
 export const heapOf = ({ file, kernels: own, pointerTo, mapFile }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
   const heap: Heap = {
     file,
