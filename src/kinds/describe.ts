@@ -1,6 +1,4 @@
-/**
- * A resolved plan in words and numbers: what `validate` prints, and the same as JSON.
- */
+/** Describes a resolved plan as text and as JSON, for `validate`. */
 
 import { initRanksOf, methodOf } from "../../adapters/index.ts"
 import { factsOfOptimizer, isDecided } from "../../schemas/index.ts"
@@ -12,13 +10,13 @@ import type { RunKind } from "./contract/index.ts"
 /** A plan checked without reading its rows. */
 export interface JudgedPlan
   extends Pick<ResolvedPlan, "plan" | "name" | "model" | "selected" | "trainable" | "memory"> {
-  /** undefined: the rows decide it */
+  /** number of steps; undefined if it depends on the rows */
   readonly steps?: number | undefined
 }
 
 /** A fact about a plan, as text. */
 export interface PlanFact {
-  /** a word or two: "memory" */
+  /** name of the fact, one or two words: "memory" */
   readonly name: string
   readonly value: string
 }

@@ -1,10 +1,10 @@
-/** How runs whose adapters PEFT reads are kept in a folder, taken from it again, and begun with an adapter from elsewhere. */
+/** Saves runs with PEFT adapters to a folder, restores them, and starts runs from adapters of other programs. */
 import * as Effect from "effect/Effect"
 import { restoreAdapter, saveAdapter } from "../../output/adapter-folder.ts"
 import type { StoredAdapted } from "../../output/peft/layout.ts"
 import type { PeftAdapter } from "../../peft/index.ts"
 
-/** Members of a `Runner`. */
+/** Members of a `Runner` that saves its adapter in PEFT's format. */
 export const adapterFolder = {
   save: (adapted: StoredAdapted, resolved: Parameters<typeof saveAdapter>[1], folder: string) =>
     saveAdapter(adapted, resolved, folder),

@@ -1,4 +1,4 @@
-/** The part of a kind of run that the studio, `serve` and the commands ask: predictions, vectors and texts of a trained model. */
+/** The part of a kind of run that the studio, `serve` and the commands use: predictions, vectors and texts of a trained model. */
 import type * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { RunPlan } from "../../../schemas/index.ts"
@@ -17,27 +17,27 @@ export type Asked = string | Readonly<Record<string, unknown>>
 
 /** An input field of a run: a column of its rows. */
 export interface AskedField {
-  /** the column's */
+  /** name of the column */
   readonly name: string
-  /** "image": a data: URI; "number": one, as text; "numbers": a JSON list */
+  /** "image": a data: URI; "number": one number, as text; "numbers": a JSON list */
   readonly type: "text" | "image" | "number" | "numbers"
-  /** of numbers: how the model's input arranges them, row by row */
+  /** shape of the model's input, for numbers; row-major */
   readonly shape?: ReadonlyArray<number>
 }
 
 /** A prediction for a row. Kinds add fields such as probabilities and values. */
 export interface Prediction {
-  /** the row's text; of an image its file, of numbers their list */
+  /** text of the row; the file of an image, the list of a row of numbers */
   readonly text: string
-  /** the second text of a pair; absent: rows have one */
+  /** second text of a pair; absent for rows with one text */
   readonly textPair?: string
   /** the answer as text: a class, several classes separated by commas, or a value */
   readonly label: string
-  /** outputs of the model by name; for a classifier, label → logit */
+  /** outputs of the model by name; logits by label for a classifier */
   readonly logits: Readonly<Record<string, number>>
-  /** probability of each label, where the outputs are labels */
+  /** probability of each label; present where the outputs are labels */
   readonly probabilities?: Readonly<Record<string, number>>
-  /** the labels that are given, where they are any number */
+  /** predicted labels; present where a row has any number of them */
   readonly labels?: ReadonlyArray<string>
   /** predicted values in the units of the data */
   readonly values?: Readonly<Record<string, number>>
@@ -45,21 +45,21 @@ export interface Prediction {
 
 /** A trained model and its plan. */
 export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Network> {
-  /** the run's own, decoded */
+  /** decoded plan of the run */
   readonly plan: Plan
   /** the base model with the trained adapter in it */
   readonly adapted: Adapted<M>
-  /** steps it was trained for; NaN of an adapter from elsewhere, which does not say */
+  /** number of training steps; NaN for external adapters, which do not state it */
   readonly steps: number
 }
 
 /** A language model and the format of its prompts. */
 export interface Writing {
-  /** the model with what was trained */
+  /** base model with the trained adapter */
   readonly adapted: Adapted<CausalModel>
-  /** it learned conversations */
+  /** whether it was trained on conversations */
   readonly chat: boolean
-  /** what conversations without a system message of their own began with in training */
+  /** default system message of the training conversations */
   readonly system: string | undefined
 }
 
@@ -97,12 +97,12 @@ export interface WrittenText {
   readonly text: string
   /** number of generated tokens */
   readonly tokens: number
-  /** whether it ended by itself or at the token limit */
+  /** reason for the end: "eos", the end token; "length", the token limit */
   readonly finish: "eos" | "length"
 }
 
 // methods, whose arguments a kind narrows to its own
-/** What a trained model is asked: which questions there are, what is wrong with one, and what the model says. */
+/** Inputs and outputs of a trained model: its input fields, checks of rows, and its predictions, vectors or texts. */
 export interface Answers<
   Plan extends RunPlan = RunPlan,
   M extends Network = Network,
@@ -110,9 +110,9 @@ export interface Answers<
 > {
   /** Input fields of the run; absent if it takes no inputs. */
   readonly asking?: {
-    /** Returns the input fields in order. A model that continues texts has one, the text. */
+    /** Returns the input fields in order. A model that continues texts has one field, the text. */
     fields(adapted: Adapted<M>, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>]
-    /** Rows of a split by these fields, to begin with; `tools`: what a conversation's model may call, as JSON text. */
+    /** Returns sample rows of a split with these fields; `tools`: the tools of a conversation, as JSON text. */
     examples(
       source: Source,
       plan: Plan,
@@ -120,55 +120,54 @@ export interface Answers<
     ): Effect.Effect<ReadonlyArray<Readonly<Record<string, string>>>, Reported, Files>
   }
   /**
-   * What keeps a text or a row from being predicted, as the end of a sentence that begins with its place; undefined: nothing does. Absent
-   * where nothing is predicted.
+   * Returns why a text or a row cannot be predicted, as the end of a sentence that begins with its place; undefined if it can. Absent for
+   * kinds without predictions.
    */
   problemOf?(adapted: Adapted<M>, plan: Plan, row: Asked): string | undefined
   /** Checks of rows with images before decoding; absent for rows without images. */
   readonly images?: {
-    /** Pixels of the image in a row from others, by its header; `broken`: why the row is rejected, such as a path or a URL. */
+    /**
+     * Reads the number of pixels of an untrusted row's image from its header; `broken`: why the row is rejected, such as a path or a URL.
+     */
     pixels(plan: Plan, row: Asked): { readonly pixels: number } | { readonly broken: string }
-    /** `predict` in two parts: decodes the rows' images, which takes no device, and returns the effect of the rest. */
+    /** Splits `predict` in two: decodes the images of the rows without a device, and returns the effect that predicts them. */
     decoded(
       adapted: Adapted<M>,
       plan: Plan,
       rows: ReadonlyArray<Asked>
     ): Effect.Effect<Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>, Reported, Device>
   }
-  /**
-   * What the model says of users' texts or rows, one prediction each, in their order. `folder`: what paths in rows are relative to; the
-   * working directory unless given.
-   */
+  /** Predicts rows, one prediction each, in their order. `folder`: base of relative paths in rows; default: the working directory. */
   predict(
     adapted: Adapted<M>,
     plan: Plan,
     rows: ReadonlyArray<Asked>,
     folder?: string
   ): Effect.Effect<ReadonlyArray<Prediction>, Reported, Device>
-  /** The vectors of texts, one each, in their order; present where the model makes vectors. */
+  /** Embeds texts, one vector each, in their order; present for embedding models. */
   embed?(
     adapted: Adapted<M>,
     plan: Plan,
     texts: ReadonlyArray<string>
   ): Effect.Effect<ReadonlyArray<Float32Array>, Reported, Device>
-  /** The texts that the model writes for others, one each, in their order; present where it reads one text and writes another. */
+  /** Generates a text for each input, in their order; present for encoder-decoder models. */
   write?(
     adapted: Adapted<M>,
     plan: Plan,
     texts: ReadonlyArray<string>,
     options: WriteOptions
   ): Effect.Effect<ReadonlyArray<WrittenText>, Reported, Device>
-  /** Generates one text and reports each token when it is chosen. */
+  /** Generates one text and reports each token as soon as it is chosen. */
   writeObserved?(
     adapted: Adapted<M>,
     plan: Plan,
     text: string,
     options: ObservedWriting
   ): Effect.Effect<WrittenText["finish"], Reported, Device>
-  /** Present if the model continues its input texts. */
+  /** Methods of models that continue texts; absent for other models. */
   readonly generation?: {
     writing(trained: Trained<Plan, M>): Writing & { readonly plan: Plan }
-    /** The rows of a trained plan, whose prompts can be asked; see `splits`. */
+    /** Opens the rows of a trained plan, whose prompts are used as inputs; see `splits`. */
     splits(
       writing: Pick<Writing, "adapted">,
       plan: Plan,

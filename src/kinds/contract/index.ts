@@ -1,5 +1,5 @@
 /**
- * A kind of run is one value of three parts, which are read apart: what a plan of it means (`PlanKind`), what trains it, judges and answers
+ * A kind of run has three parts, each in its own module: the meaning of its plans (`PlanKind`), what trains it, judges and answers
  * (`Runner`, with `Answers`), and what is made of a finished run to be given away (`Publisher`). The last two are loaded when they are
  * needed: `validate` trains nothing, and a page publishes nothing. Whatever trains, evaluates, merges, compares, suggests or reports is
  * written against these and knows no kind by its name; `../index.ts` is the table.
@@ -30,12 +30,12 @@ export type { EvaluateOptions, Loadable, Runner } from "./runner.ts"
 export type { Served, ServedFile, ServedInput } from "./served.ts"
 export type { Reported, World } from "./world.ts"
 
-/** A kind of run, whole. */
+/** A complete kind of run: plans, training and inference, publishing. */
 export interface RunKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan = ResolvedPlan>
   extends PlanKind<Plan, R> {
   readonly runner: () => Promise<Runner>
   readonly publisher: () => Promise<Publisher>
 }
 
-/** A kind with what trains it. */
+/** A kind with its loaded runner. */
 export interface LoadedKind extends RunKind, Runner {}

@@ -1,6 +1,6 @@
 /**
- * What merging is for every model that becomes a Hugging Face folder: what the run says of some rows, the folder with its card, and what the
- * folder says of the same rows as anyone would load it.
+ * Merging for every model that becomes a Hugging Face folder: writes the folder and its card, and compares its outputs with the run's on
+ * the same rows.
  */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
@@ -22,31 +22,31 @@ import type { Reported, World } from "./index.ts"
 
 interface MergedRun<M extends Network, Source extends SplitSource> {
   readonly adapted: Adapted<M>
-  /** the run's folder */
+  /** folder of the run */
   readonly run: string
-  /** the base's folder or file */
+  /** folder or file of the base model */
   readonly base: string
-  /** where the base's own card is; the base unless given */
+  /** folder with the model card of the base model; default `base` */
   readonly home?: string
-  /** numbers in a row of outputs */
+  /** number of values in a row of outputs */
   readonly width: number
   readonly words: OutputWords
-  /** The rows of the run's plan, with the tokenizer of a model. */
+  /** Opens the rows of the run's plan with the tokenizer of a model. */
   readonly splits: (adapted: Adapted<M>) => Effect.Effect<Splits<Source>, Reported, World>
-  /** Outputs [rows, width] of the first rows of a split, row-major. */
+  /** Returns outputs [rows, width] of the first rows of a split, row-major. */
   readonly outputs: (adapted: Adapted<M>, source: Source) => Effect.Effect<Float32Array, Reported, Device | World>
-  /** Writes the folder but for its card. */
+  /** Writes the folder without its model card. */
   readonly write: Effect.Effect<TensorCounts, Reported, Device | World>
-  /** The model in the folder, as anyone would load it. */
+  /** Loads the model from the written folder. */
   readonly reopened: Effect.Effect<Adapted<M>, Reported, Device | World>
   readonly card: Pick<MergedCard, "pipeline" | "introduction" | "weights" | "usage" | "compared"> & {
     readonly tags?: ReadonlyArray<string>
-    /** why tensors of the base are not in the folder, the end of a sentence */
+    /** why tensors of the base are left out of the folder, as the end of a sentence */
     readonly leftOut?: string
   }
 }
 
-/** See `Publisher.merge`. */
+/** Merges a run and verifies the result; see `Publisher.merge`. */
 export const mergedRun = <M extends Network, Source extends SplitSource>({
   adapted,
   run,

@@ -1,4 +1,6 @@
-/** The first part of a kind of run: what its plans mean. It needs no weights and no tfjs, so that `validate` and a page load nothing else. */
+/**
+ * The first part of a kind of run: the meaning of its plans. It imports neither weights nor tfjs, so that `validate` and pages stay small.
+ */
 import type * as Effect from "effect/Effect"
 import type { RunPlan } from "../../../schemas/index.ts"
 import type { RenderedSample } from "../../data/causal/index.ts"
@@ -15,15 +17,15 @@ import type { Reported, World } from "./world.ts"
 export type { Baseline } from "../../output/index.ts"
 
 // methods, whose arguments a kind narrows to its own
-/** What a plan of a kind means, without a weight and without a device. */
+/** Plans of a kind of run, resolved without weights or a device. */
 export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan = ResolvedPlan> {
   /** metrics of its evaluations in display order, including `loss` */
   readonly metrics: Metrics
   /** names of the headline metrics; methods are compared by the first */
   readonly headline: readonly [string, ...ReadonlyArray<string>]
   /**
-   * Returns the baseline of `split`: the scores of answering every row alike, based on the training rows; null: the model before
-   * training is what there is to compare with.
+   * Returns the baseline of `split`: scores of giving every row the same answer, chosen on the training rows; null if the baseline is the
+   * model before training.
    */
   baseline(data: R["data"], split: "validation" | "test"): Baseline | null
   /** Checks the plan against files and the environment. Fails with all problems at once. */
@@ -36,39 +38,39 @@ export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan
   labelsOf(model: R["model"]): ReadonlyArray<string>
   /** Texts of `validate` and `train` about a plan. */
   readonly words: {
-    /** the model in a few words, and its name alone */
+    /** short description of the model, and its name alone */
     model(model: R["model"]): string
     modelName(model: R["model"]): string
     /** name of the model before training: "the untrained head" */
     untrained(model: R["model"]): string
-    /** returns what `predict` prints before the text; absent for kinds without predictions */
+    /** returns the text that `predict` prints before a row's text; absent for kinds without predictions */
     prediction?(prediction: Prediction): string
-    /** what the rows of a split hold */
+    /** returns a description of the rows of a split */
     rows(split: ReturnType<R["data"]["describe"]>[number]): string
     /** unit of training speed; default "tokens" */
     readonly unit?: string
-    /** further lines of `validate` by their names: `weights`, `lengths` of texts, sizes of `images` */
+    /** additional lines of `validate`: `weights`, `lengths` of texts, sizes of `images` */
     lines(resolved: R): { readonly weights?: string; readonly lengths?: string; readonly images?: string }
-    /** `model` of `validate --json`, and what else it says of such a plan */
+    /** `model` and additional fields of `validate --json` */
     json(resolved: R): { readonly model: object; readonly lengths?: object; readonly images?: object }
   }
-  /** The first training row as the model will see it, where that is worth seeing. */
+  /** Returns the first training row as the model's input; absent for kinds without a readable one. */
   sample?(resolved: R): Effect.Effect<RenderedSample, DataError>
   readonly suggesting: Suggesting<R>
   readonly detecting: Detecting
-  /** What it makes of an adapter of PEFT that came without a plan; absent where PEFT has no such models. */
+  /** Conversion of external PEFT adapters; absent for models without a PEFT task. */
   readonly adopting?: Adopting
-  /** The command that uses a finished run, without the program's name; `run`: its folder, as a word of a shell. */
+  /** Returns the command that uses a finished run, without the program's name; `run`: its folder, quoted for a shell. */
   next(plan: Plan, run: string): string
-  /** An evaluation in full, where there is more to see than a line. */
+  /** Returns a detailed report of an evaluation; absent where one line is enough. */
   details?(labels: ReadonlyArray<string>, evaluation: Evaluation): string
 }
 
 /** Conversion of external PEFT adapters. */
 export interface Adopting {
   /**
-   * Returns the sections of a plan for an adapter over the base `source`; null if the adapter is of a different kind. `evaluated`: on rows
-   * that say what is right.
+   * Returns the sections of a plan for an adapter over the base `source`; null if the adapter is of a different kind. `evaluated`: columns
+   * of labelled rows to evaluate on.
    */
   sections(
     adapter: PeftAdapter,

@@ -1,4 +1,4 @@
-/** The part of a kind of run that is given away: cards, merged models, forward passes for other engines. Loaded to write these alone. */
+/** The part of a kind of run that publishes: model cards, merged models, and forward passes for other engines. Loaded only for exports. */
 import type * as Effect from "effect/Effect"
 import type { RunPlan } from "../../../schemas/index.ts"
 import type { Device } from "../../device/device.ts"
@@ -17,21 +17,18 @@ export interface Publisher<
   M extends Network = Network,
   Source extends SplitSource = SplitSource
 > {
-  /** The other program that reads the adapter; null: none does. */
+  /** Returns the name of another program that loads the adapter; null without one. */
   readerOf(plan: Plan): string | null
-  /** What `merge` writes: a folder of Hugging Face, or the model.json of a tf.LayersModel. */
+  /** Format that `merge` writes: a Hugging Face folder, or the model.json of a tf.LayersModel. */
   readonly mergesInto: "huggingface" | "layers-model"
   /**
-   * Describes the model for other engines, for as long as the scope; or why its forward pass is not a function of a row's arrays, as the end of a
-   * sentence that begins with the run's place.
+   * Describes the model for other engines, until the scope closes; or states why its forward pass is not a function of a row's arrays, as
+   * the end of a sentence that begins with the run's place.
    */
   readonly served: string | { of(trained: Trained<Plan, M>): Effect.Effect<Served, Reported, Device | World> }
-  /** The kind's part of the adapter's model card. */
+  /** Returns the kind's part of the adapter's model card. */
   card(source: CardSource<R>): CardParts
-  /**
-   * Writes a run's model with what was trained merged into it, and takes what is needed of the run after it has left the device.
-   * `splits`: the runner's; `run`: the run's folder.
-   */
+  /** Writes the run's model with the adapter merged into it and verifies it. `splits`: opens the runner's rows; `run`: the run's folder. */
   merge(
     trained: Trained<Plan, M>,
     splits: Runner<Plan, R, M, Source>["splits"],

@@ -1,4 +1,4 @@
-/** With what resolving a plan ends, whatever its model is: how long it runs, what is trained, the memory it takes, the prefix that is kept. */
+/** The last step of resolving a plan, for every model: number of steps, trainable parameters, memory, cached prefix. */
 import {
   type Adaptable,
   countTrainable,
@@ -18,10 +18,10 @@ interface Known extends Pick<ResolvedPlan, "plan" | "selected" | "data"> {
 }
 
 interface Costs {
-  /** batches of an epoch */
+  /** batches per epoch */
   readonly batches: number
   readonly memory: (trainable: TrainableCounts) => MemoryEstimate
-  /** tokens of a training row, and whether an epoch's rows are those of the last; null: such models keep no prefix */
+  /** tokens of a training row, and whether every epoch has the same rows; null for models without a cached prefix */
   readonly rows: { readonly tokens: number; readonly sameRows: boolean } | null
   readonly warnings: ReadonlyArray<string>
 }

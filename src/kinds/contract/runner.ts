@@ -1,4 +1,4 @@
-/** The part of a kind of run that trains a plan and judges what was trained. It is loaded with tfjs, when a plan is trained or asked. */
+/** The part of a kind of run that trains and evaluates. It is loaded, with tfjs, only when a plan is trained or a model is used. */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { Adapted } from "../../../adapters/index.ts"
@@ -26,7 +26,7 @@ export interface EvaluateOptions {
   readonly classed?: ((rows: ReadonlyArray<ClassedRow>) => void) | undefined
   /** called at the end with each metric as a function of the rows */
   readonly scored?: ((scores: RowScores) => void) | undefined
-  /** called with the number of rows that are done */
+  /** called with the number of evaluated rows */
   readonly done: (rows: number) => Effect.Effect<void>
 }
 
@@ -41,7 +41,7 @@ export interface Runner<
   Source extends SplitSource = SplitSource
 > extends Answers<Plan, M, Source> {
   loss(model: M, resolved: R): Loss<M>
-  /** Loads the frozen model on the device, for as long as the scope. */
+  /** Loads the frozen model on the device, until the scope closes. */
   load(resolved: Loadable<R>): Effect.Effect<M, ModelError, World>
   /** Returns an endless iterator of the plan's batches from `start` on; the same on every rank. */
   batches(
@@ -49,19 +49,16 @@ export interface Runner<
     resolved: R,
     start: BatchPosition
   ): Stream.Stream<BatchOf<M>, DataError | DeviceReadError | RankError, Device>
-  /** The rows of a trained plan once more, or those of another file with its columns, which are called "train". */
+  /** Opens the rows of a trained plan again, or those of `file` with the plan's columns as the split "train". */
   splits(adapted: Adapted<M>, plan: Plan, file?: string): Effect.Effect<Splits<Source>, DataError | ModelError, World>
-  /** Loss and scores on rows of a split, each once; the same on every rank, among which the rows are divided. */
+  /** Returns loss and scores on the rows of a split, each evaluated once; the same on every rank, among which the rows are divided. */
   evaluate(
     adapted: Adapted<M>,
     plan: Plan,
     source: Source,
     options: EvaluateOptions
   ): Effect.Effect<Evaluation, DataError | DeviceReadError | DeviceError | RankError, Device>
-  /**
-   * Makes decisions on rows after training, such as thresholds: called with the state that is kept, before the last evaluations and
-   * before it is saved, on every rank.
-   */
+  /** Sets values such as thresholds from rows after training: called on every rank with the state to save, before the final evaluations. */
   settle?(adapted: Adapted<M>, resolved: R): Effect.Effect<void, DataError | DeviceReadError | RankError, Device>
   /** Collects misclassified rows of a split, at most `limit`; absent for kinds without classes. */
   keepMistakes?(source: Source, limit: number): Mistakes
@@ -69,11 +66,11 @@ export interface Runner<
   save(adapted: Adapted<M>, resolved: R, folder: string): Effect.Effect<void, Reported, Files>
   /** Loads the adapter of a folder into `adapted`. */
   restore(adapted: Adapted<M>, plan: Plan, folder: string): Effect.Effect<void, Reported, Files>
-  /** The same with an adapter of PEFT from elsewhere, whose head may be another one; absent where PEFT has no such models. */
+  /** Starts from an external PEFT adapter, whose head may differ; absent for models without a PEFT task. */
   begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, World>
   /**
-   * Whether the initial model is needed after training has begun, as a reference: a run that is resumed or evaluated then
-   * begins with `adapter.from` once more before its own numbers are put in place. Absent: never.
+   * Whether the model at the beginning of training is needed as a reference: a resumed or evaluated run then loads `adapter.from` again
+   * before its own parameters. Absent: never.
    */
   asksBeginning?(plan: Plan): boolean
 }

@@ -1,18 +1,18 @@
-/** How another engine runs a model: its forward pass as one function of arrays, and the files that say what goes in and what comes out. */
+/** A model for other engines: its forward pass as one function of arrays, and the files that describe inputs and outputs. */
 import type { Tensor } from "@tensorflow/tfjs-core"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { Network } from "../../models/index.ts"
 import { fenced, type TokenizerUse } from "../../output/index.ts"
 import type { Linear, Weights } from "../../tensors/index.ts"
 
-/** An array that goes in. */
+/** An input array of a forward pass. */
 export interface ServedInput {
-  /** transformers' name */
+  /** name in transformers: "input_ids" */
   readonly name: string
-  /** as the engine has it, and as the forward pass takes it */
+  /** dtype in the engine and in the forward pass */
   readonly stored: "int64" | "float"
   readonly dtype: "int32" | "float32"
-  /** a name where the size varies */
+  /** size of each axis, or its name if the size varies */
   readonly shape: ReadonlyArray<number | string>
 }
 
@@ -24,7 +24,7 @@ export type ServedFile =
   | "generation_config.json"
 
 export interface Served {
-  /** whose parameters are written, with what was trained */
+  /** model whose parameters are written, with its adapter */
   readonly adapted: Adapted<Network>
   /** folder of the base model; null if all files are in `files` */
   readonly base: string | null
@@ -34,29 +34,29 @@ export interface Served {
   readonly task: string
   readonly inputs: ReadonlyArray<ServedInput>
   /**
-   * Two values of each size that varies, at which the pass is looked at. Whatever sizes it makes of them (products, and where an axis is the sum
-   * of others that axis) has to be readable from both: primes do.
+   * Two values of each varying size, with which the pass is traced. Both must identify every size that the pass derives from them
+   * (products, and sums along an axis): primes do.
    */
   readonly axes: Readonly<Record<string, readonly [number, number]>>
-  /** Tensor code: arrays by transformers' names. */
+  /** Forward pass over arrays by transformers' names. Tensor code. */
   readonly forward: (
     inputs: Readonly<Record<string, Tensor>>,
     linear: Linear,
     weights: Weights
   ) => Readonly<Record<string, Tensor>>
-  /** what config.json says that the base's does not; undefined: what the base's says of it is untrue here */
+  /** fields of config.json that the base's lacks; undefined if the base's config.json does not describe this model */
   readonly config: Readonly<Record<string, unknown>>
-  /** further files of JSON: what the base's of that name say, and this */
+  /** additional JSON files: fields that replace those of the base's file of that name */
   readonly files: { readonly [File in ServedFile]?: Readonly<Record<string, unknown>> }
-  /** JavaScript that uses the folder, and what is to be said of it: lines of Markdown */
+  /** JavaScript that uses the folder, and notes, as lines of Markdown */
   readonly usage: ReadonlyArray<string>
 }
 
-/** Why an encoder with a decoder is not served: the end of a sentence that begins with the run's place. */
+/** Why an encoder-decoder is not exported, as the end of a sentence that begins with the run's place. */
 export const WRITES_TOKENS =
   "is an encoder-decoder, which needs two graphs and a cache, and this export does not support them: use --format huggingface and convert the folder with optimum"
 
-/** A script of transformers.js over the folder. */
+/** Returns a script for transformers.js that uses the folder. */
 export const script = (imported: string, lines: ReadonlyArray<string>): string =>
   fenced("js", [
     `import { env, ${imported} } from "@huggingface/transformers"`,

@@ -1,4 +1,4 @@
-/** What the parts of a kind ask besides a device, and how they fail. */
+/** Services and errors of kinds of runs, apart from devices. */
 import type * as Scope from "effect/Scope"
 import type { Sources } from "../../hub/hub.ts"
 

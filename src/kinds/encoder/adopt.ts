@@ -1,21 +1,21 @@
-/** The heads of adapters of PEFT over encoders: that of transformers' class, or one of ours over mean pooling. */
+/** Heads of PEFT adapters over encoders: the head of a transformers class, or this library's head over mean pooling. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { describe, type ModelDescription } from "../../models/index.ts"
 import { bareName, type PeftAdapter } from "../../peft/index.ts"
 
-/** What an adapter with a head says of it. */
+/** The head of an adapter. */
 export interface AdoptedHead {
-  /** of `model` */
+  /** `model` section of the plan */
   readonly model: { readonly task: { readonly pooling: "mean" | "pooler" }; readonly head: "checkpoint" | "new" }
-  /** as many as it has outputs; null where transformers' own names (LABEL_0 …) are all that there are */
+  /** one label per output; null if only transformers' default names (LABEL_0 …) are known */
   readonly labels: ReadonlyArray<string> | null
   readonly outputs: number
-  /** positions of the model */
+  /** maximum number of tokens of the model */
   readonly maxLength: number
 }
 
-/** Null where the adapter is of no model with such a head. */
+/** Reads the head of an adapter; null if the adapter's model has a different task. */
 export const adoptedHead = (adapter: PeftAdapter, source: string) =>
   Effect.gen(function* () {
     if (!hasHead(adapter)) return null
@@ -45,7 +45,7 @@ const hasHead = ({ config: { task, className }, tensors, head }: PeftAdapter): b
 
 const isOfClassifier = (name: string): boolean => /^classifier\./.test(name)
 
-/** The outputs of the head that the adapter brings; undefined where the head is the base's own. */
+/** Returns the number of outputs of the adapter's head; undefined if it uses the base model's head. */
 const outputsIn = (
   { tensors, head }: PeftAdapter,
   { parameters, inCheckpoint }: ModelDescription["head"]

@@ -1,4 +1,4 @@
-/** What rows could teach an encoder: a class, labels or a number of a text, and which texts belong together. */
+/** Detects tasks for an encoder in rows: classes, labels or numbers of texts, and texts that belong together. */
 import { describe } from "../../models/index.ts"
 import { type Choice, type Columns, choice, type Detecting, type Found, sure } from "../../suggest/index.ts"
 import {
@@ -24,7 +24,7 @@ import {
 } from "../rows/columns.ts"
 import { isEncoder } from "./suggest.ts"
 
-/** What kinds over encoders recognise alike. */
+/** Detection shared by all kinds over encoders. */
 const ofEncoders = {
   takes: isEncoder,
   needs: "this needs an encoder, such as --model hf:sentence-transformers/all-MiniLM-L6-v2",
@@ -236,7 +236,7 @@ const missing = (name: string): Column => ({ name, cells: [], filled: [], differ
 
 // ——— texts that belong together
 
-/** An anchor and what belongs to it, as data sets call them; how sure their names are, where nothing else is in the rows. */
+/** Common names of an anchor and its related text, and the certainty of the names if the rows have no other columns. */
 const related = [
   ["anchor", "positive", sure.clearly],
   ["query", "positive", sure.clearly],
@@ -255,7 +255,7 @@ const related = [
   ["text", "textPair", sure.only]
 ] as const
 
-/** Those of which neither asks for the other. */
+/** Names of symmetric pairs, in which neither text is a query for the other. */
 const alike = /^(sentence|question|text)_?[12]$|^text$/i
 
 const negatives = /^(hard_?)?negative$/i

@@ -1,6 +1,6 @@
 /**
- * What every kind over a Hugging Face encoder says of its plans; and a kind under a head whole, but for what its rows and its outputs are:
- * how its plans are resolved, suggested, and made for adapters from elsewhere.
+ * Facts shared by every kind over a Hugging Face encoder; and the kind of models with a head, without its rows and outputs: how its plans
+ * are resolved, suggested, and created for external adapters.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -17,7 +17,7 @@ import { headSuggesting } from "./suggest.ts"
 
 type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
 
-/** What kinds over encoders say alike. */
+/** Facts shared by kinds over encoders. */
 export const encoderFacts = {
   baseOf: (_: unknown, { folder }: Resolved["model"]) => folder,
   labelsOf: ({ labels }: Resolved["model"]) => labels
@@ -52,7 +52,7 @@ export const unusedText = ({ parameters, head, unusedTensors }: Read): string =>
   return `${read}; not used: ${shown}${more}`
 }
 
-/** Plans of texts, or of pairs of them, and a head over what an encoder makes of them. */
+/** A plan over texts or pairs of texts, for an encoder with a head. */
 export interface HeadPlan extends Omit<EncoderPlan, "model" | "data"> {
   readonly model: EncoderPlan["model"] & {
     readonly task: { readonly pooling: "mean" | "pooler" }
@@ -70,25 +70,25 @@ type HeadKindOf<Plan extends EncoderPlan & HeadPlan, Data extends HeadData> = Ru
   ResolvedEncoderPlan<Plan, Data>
 >
 
-/** What a kind under a head has of its own. */
+/** The parts of a kind with a head that differ between kinds. */
 interface HeadKind<Plan extends EncoderPlan & HeadPlan, Data extends HeadData>
   extends Pick<HeadKindOf<Plan, Data>, "metrics" | "headline" | "baseline" | "details" | "runner" | "publisher"> {
-  /** Opens the rows until the scope closes. All problems at once. */
+  /** Opens the rows until the scope closes. Fails with all problems at once. */
   open(plan: Plan): Effect.Effect<Data, DataError, World>
-  /** Names of the outputs: those of opened rows, and those that a plan says by itself. */
+  /** Names of the outputs: those of opened rows, and those that the plan states. */
   readonly outputs: {
     found(data: Data): ReadonlyArray<string>
     planned(data: Plan["data"]): ReadonlyArray<string> | undefined
   }
-  /** fields of the data section that rows settle where the plan leaves them out */
+  /** returns fields of the data section that the plan omits and the rows determine */
   settled(data: Data): Partial<Plan["data"]>
-  /** whether outputs are classes, of which a row has one or several, and not numbers */
+  /** whether outputs are classes (one or several per row) and not numbers */
   readonly classes: boolean
   readonly words: Pick<PlanKind<Plan, ResolvedEncoderPlan<Plan, Data>>["words"], "prediction" | "rows">
   readonly detecting: Detecting
-  /** What is made of an adapter with a head from elsewhere; absent where PEFT has no such heads. */
+  /** Conversion of external adapters with a head; absent for kinds without a PEFT head. */
   readonly adopting?: {
-    /** the task's `kind`, and the data section; null: the head is of another kind */
+    /** returns the task's `kind` and the data section; null if the head is of a different kind */
     sections(
       head: AdoptedHead,
       evaluated: boolean
@@ -157,6 +157,6 @@ const adoptedSections =
       }
     })
 
-/** A row of the plan as a word of a shell. */
+/** Returns a sample row as a word of a shell. */
 export const exampleArgument = ({ text, textPair }: TextColumns): string =>
   textPair === undefined ? '"your text"' : shellWord(JSON.stringify({ [text]: "your text", [textPair]: "the other" }))

@@ -1,4 +1,4 @@
-/** Labelled texts and a Hugging Face encoder. */
+/** Text classification with a Hugging Face encoder: plans. */
 import type { ClassificationPlan } from "../../../../schemas/index.ts"
 import { type ClassificationData, openClassification } from "../../../data/index.ts"
 import { classFacts, classWords, withKnownWeights } from "../../rows/classes.ts"

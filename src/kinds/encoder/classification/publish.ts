@@ -1,4 +1,4 @@
-/** What is made of a classifier's run. */
+/** Text classification with a Hugging Face encoder: exports. */
 import type { Adapted } from "../../../../adapters/index.ts"
 import type { ClassificationPlan } from "../../../../schemas/index.ts"
 import type { ClassificationSplit } from "../../../data/index.ts"
@@ -13,7 +13,7 @@ import { evaluationOf, type ResolvedClassificationPlan } from "./run.ts"
 
 const answer = ["print([labels[i] for i in logits.argmax(-1).tolist()])"]
 
-/** Logits [rows, classes] of the rows that are compared, in their order. */
+/** Returns logits [rows, classes] of the rows to compare, in their order. */
 const checkedLogits = (adapted: Adapted, plan: ClassificationPlan, source: ClassificationSplit) => {
   const rows = Math.min(CHECKED_ROWS, source.rows)
   return evaluationOf(adapted, plan, source, rows).pipe(logitsOfRows(adapted, rows))

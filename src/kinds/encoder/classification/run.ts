@@ -1,4 +1,4 @@
-/** Labelled texts and a Hugging Face encoder. */
+/** Text classification with a Hugging Face encoder: training and inference. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../../../adapters/index.ts"
@@ -23,7 +23,7 @@ import { headRunner, loadEncoder } from "../run.ts"
 
 export type ResolvedClassificationPlan = ResolvedEncoderPlan<ClassificationPlan, ClassificationData>
 
-/** Rows of a split, each once: the first `rows`. */
+/** Returns batches of the first `rows` rows of a split, each row once. */
 export const evaluationOf = (
   { model }: Adapted,
   plan: ClassificationPlan,

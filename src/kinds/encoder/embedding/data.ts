@@ -1,6 +1,6 @@
 /**
- * Texts that belong together: a row is a pair, a triplet whose third text does not belong to the first, or a pair with a score. Files of
- * them as splits, and batches in which all texts of the rows are one rectangle of tokens.
+ * Texts that belong together: pairs, triplets whose third text is a negative, or pairs with a score. Opens files as splits, and builds
+ * batches in which all texts of the rows share one rectangle of tokens.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -36,48 +36,48 @@ import {
 import type { TokenTexts } from "../../../tensors/index.ts"
 
 export interface RelatedTexts extends Required<TextFields>, Located {
-  /** a text that does not belong to the first; absent: rows have none */
+  /** negative text; absent for rows without one */
   readonly negative?: string
   /** similarity score, finite; absent for rows without scores */
   readonly score?: number
 }
 
-/** Which columns hold what. */
+/** Columns of rows of related texts. */
 export interface RelatedColumns extends Required<TextColumns> {
-  /** of the text that belongs to the first */
+  /** column of the text that belongs to the first */
   readonly textPair: string
-  /** of the text that does not; absent: rows have none */
+  /** column of the negative text; absent for rows without one */
   readonly negative?: string | undefined
-  /** of a number for how alike the two are; absent: rows have none */
+  /** column of the similarity score; absent for rows without one */
   readonly score?: string | undefined
 }
 
-/** A part of the data. */
+/** A split of related texts. */
 export interface RelatedSplit extends RowSource<RelatedTexts> {
-  /** of a row: 2, or 3 with negatives */
+  /** number of texts per row: 2, or 3 with negatives */
   readonly texts: number
 }
 
-/** The splits of texts that belong together, and what is reported of them before training. */
+/** The splits of related texts and the warnings about them. */
 export interface RelatedData {
-  /** train, and those of the others that the plan has */
+  /** the training split, and the plan's other splits */
   readonly splits: BySplit<RelatedSplit>
-  /** what is not wrong but probably not meant, a sentence each */
+  /** probable mistakes that are not errors, one sentence each */
   readonly warnings: ReadonlyArray<string>
-  /** Rows and texts of every split, for a table. */
+  /** Returns the number of rows and texts of every split, for a table. */
   readonly describe: () => ReadonlyArray<{
-    /** which one */
+    /** name of the split */
     readonly split: "train" | "validation" | "test"
-    /** its file, or the source's name */
+    /** file, or name of the source */
     readonly where: string
-    /** rows in it */
+    /** number of rows */
     readonly rows: number
-    /** of a row: 2, or 3 with negatives */
+    /** number of texts per row: 2, or 3 with negatives */
     readonly texts: number
   }>
 }
 
-/** The texts of a row in their order. */
+/** Returns the texts of a row in order. */
 export const textsOfRow = ({ text, textPair, negative }: RelatedTexts): ReadonlyArray<string> => [
   text,
   textPair,
@@ -100,7 +100,7 @@ const openFile = (path: string, { text, textPair, negative, score }: RelatedColu
     }
   )
 
-/** A CSV file has a number as text. */
+/** Parses a score. CSV files have numbers as text. */
 const scoreOf = (value: unknown, name: string, reasons: Array<string>): number => {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
   if (typeof number === "number" && Number.isFinite(number)) return number
@@ -111,7 +111,7 @@ const scoreOf = (value: unknown, name: string, reasons: Array<string>): number =
   return 0
 }
 
-/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+/** Opens the files until the scope closes. `seed` selects the validation rows of a share. Fails with all problems at once. */
 export const openRelated = (
   section: SplitSection,
   columns: RelatedColumns,
@@ -132,7 +132,7 @@ export const openRelated = (
     }
   })
 
-/** All texts of a split, one after another. */
+/** Returns all texts of a split as rows of one text. */
 export const singleTexts = ({ rows, read, texts, where }: RelatedSplit): RowSource<TextFields & Located> => ({
   rows: rows * texts,
   where,
@@ -144,25 +144,25 @@ export const singleTexts = ({ rows, read, texts, where }: RelatedSplit): RowSour
   }
 })
 
-/** A row as tokens. */
+/** A tokenized row. */
 interface RelatedExample {
   readonly texts: ReadonlyArray<TokenizedText>
   readonly score: number
 }
 
-/** Rows as one batch: the first texts of all, then the second, then the third. */
+/** A batch of rows: the first texts of all rows, then the second, then the third. */
 export interface RelatedBatch {
-  /** rows */
+  /** number of rows */
   readonly size: number
-  /** of all texts, without padding */
+  /** number of tokens in all texts, without padding */
   readonly tokens: number
-  /** [texts·size] sequences */
+  /** sequences [texts·size] */
   readonly texts: TokenTexts
-  /** [size]; 0 where rows have none */
+  /** scores [size]; 0 for rows without one */
   readonly scores: Float32Array
 }
 
-/** The row's texts as tokens; fails where one cannot be tokenized. */
+/** Tokenizes the texts of a row. Fails if one of them cannot be tokenized. */
 const exampleOf = (row: RelatedTexts, tokenizer: Pick<TextTokenizer, "encode">, maxLength: number) =>
   Effect.map(
     Effect.forEach(textsOfRow(row), (text) => {
@@ -172,7 +172,7 @@ const exampleOf = (row: RelatedTexts, tokenizer: Pick<TextTokenizer, "encode">, 
     (texts): RelatedExample => ({ texts, score: row.score ?? 0 })
   )
 
-/** Endless batches of a split that has at least one row. */
+/** Returns endless batches of a split with at least one row. */
 export const relatedBatches = (
   split: RelatedSplit,
   tokenizer: TextTokenizer,

@@ -1,6 +1,6 @@
 /**
- * What a model's vectors are worth on rows of a split: the loss that was trained by, in batches as training has them, and where each
- * anchor's texts lie among those of all rows, or how cosines go with scores. Every text goes through the model once, on one of the ranks.
+ * Evaluates the vectors of a model on rows of a split: the training loss, in batches of the training's size, and the ranks of each anchor's
+ * texts among all texts, or the correlation of cosines with scores. Every text passes through the model once, on one rank.
  */
 import type { Scalar, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -18,25 +18,25 @@ import { type EmbeddingModel, type EmbedOptions, vectorsOf } from "./model.ts"
 import { placesOf, questionsOf, type RankingScores, scoresOf } from "./ranking.ts"
 
 /**
- * Rows that are looked at together: the texts of as many are a corpus. A larger split is cut into corpora of about equal size, whose
- * scores are averaged: 10,000 anchors among 10,000 texts are a matrix that takes seconds, and its memory is bounded by a part of it.
+ * Maximum number of rows whose texts form one corpus. Larger splits are cut into corpora of about equal size, whose scores are averaged:
+ * 10,000 anchors × 10,000 texts take seconds, and the limit bounds the memory of a part.
  */
 export const LARGEST_CORPUS = 10_000
 
-/** Anchors whose cosines with a whole corpus are on the host at a time. */
+/** Number of anchors whose cosines with a whole corpus are on the host at a time. */
 const ANCHORS_AT_ONCE = 256
 
-/** The vectors of some rows, on the host. */
+/** Vectors of rows, on the host. */
 interface EmbeddedRows {
   readonly rows: ReadonlyArray<RelatedTexts>
-  /** of a row */
+  /** number of texts per row */
   readonly texts: number
   readonly width: number
-  /** `[texts·rows, width]`: the first texts, the second, the third */
+  /** vectors [texts·rows, width]: the first texts, the second, the third */
   readonly vectors: Float32Array
 }
 
-/** A score over the rows of several corpora: the mean of theirs, each by its share of the rows. */
+/** Combines scores of several corpora: their mean, weighted by the number of rows. */
 const joined = (parts: ReadonlyArray<RowScore>): RowScore => {
   const starts = parts.map((_, k) => parts.slice(0, k).reduce((sum, { size }) => sum + size, 0))
   return {
@@ -51,7 +51,7 @@ const joined = (parts: ReadonlyArray<RowScore>): RowScore => {
 
 export interface RelatedEvaluation {
   readonly batchSize: number
-  /** rows of a batch in training: as many are compared by the loss */
+  /** rows per training batch, which the loss compares with each other */
   readonly lossRows: number
   readonly loss: RelatedLoss
   readonly embed: Omit<EmbedOptions, "done">
@@ -104,7 +104,7 @@ const evaluated =
       return { rows, loss: lossSum / rows, ...means }
     })
 
-/** Of the rows in batches of `size`, in their order: the mean, and what each batch adds to it. */
+/** Returns the mean loss of rows in batches of `size`, in their order, and the contribution of each batch. */
 const lossOf = ({ rows, texts, width, vectors }: EmbeddedRows, loss: RelatedLoss, size: number) =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
@@ -125,7 +125,7 @@ const lossOf = ({ rows, texts, width, vectors }: EmbeddedRows, loss: RelatedLoss
     (value) => Effect.sync(() => value.dispose())
   )
 
-/** Where each anchor's texts lie. */
+/** Evaluates the ranks of each anchor's texts. */
 export const evaluateRanking = evaluated((embedded) =>
   Effect.gen(function* () {
     const { corpus, anchors } = questionsOf(embedded.rows)
@@ -165,7 +165,7 @@ export const evaluateRanking = evaluated((embedded) =>
   })
 )
 
-/** cos of each row's two texts, in float64. */
+/** Returns the cosine of each row's two texts, in float64. */
 export const cosinesOf = ({ rows, width, vectors }: EmbeddedRows): Float64Array =>
   Float64Array.from(rows, (_, row) => {
     let [dot, first, second] = [0, 0, 0]
@@ -178,7 +178,7 @@ export const cosinesOf = ({ rows, width, vectors }: EmbeddedRows): Float64Array 
     return dot / Math.max(Math.sqrt(first * second), Number.MIN_VALUE)
   })
 
-/** How cosines go with scores. */
+/** Evaluates the correlation of cosines with scores. */
 export const evaluateSimilarity = evaluated((embedded) =>
   Effect.sync(() => {
     const [cosines, right] = [cosinesOf(embedded), embedded.rows.map(({ score = 0 }) => score)]

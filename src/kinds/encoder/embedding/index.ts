@@ -1,4 +1,4 @@
-/** Texts that belong together and a Hugging Face encoder: pairs and triplets, and scored pairs. */
+/** Text embeddings with a Hugging Face encoder, from pairs, triplets or scored pairs: plans. */
 import * as Effect from "effect/Effect"
 import { score } from "../../../boundary/index.ts"
 import { crossEntropyMetric, type Metrics, numberMetric, share } from "../../../training/index.ts"

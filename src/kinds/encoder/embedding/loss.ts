@@ -16,18 +16,18 @@ import * as tf from "@tensorflow/tfjs-core"
 import { sparseCrossEntropy } from "../../../kernels/index.ts"
 import { unitRows } from "../../../models/index.ts"
 
-/** The roles of the vectors in a batch. */
+/** The targets of a batch of vectors. */
 export interface RelatedTarget {
-  /** of a row */
+  /** number of texts per row */
   readonly texts: number
-  /** [rows]; 0 where rows have none */
+  /** scores [rows]; 0 for rows without one */
   readonly scores: Tensor1D
 }
 
-/** Vectors [texts·rows, width] and what they are of → scalar. */
+/** A loss: vectors [texts·rows, width] and their targets → scalar. */
 export type RelatedLoss = (vectors: Tensor2D, target: RelatedTarget) => Scalar
 
-/** The vectors of length 1 of the rows' first texts, and those of their others. */
+/** Returns the unit vectors of the rows' first texts, and those of their other texts. */
 const parted = (vectors: Tensor2D, texts: number): readonly [Tensor2D, Tensor2D] => {
   const unit = unitRows(vectors)
   const [count, width] = unit.shape
@@ -35,7 +35,7 @@ const parted = (vectors: Tensor2D, texts: number): readonly [Tensor2D, Tensor2D]
   return [tf.slice(unit, [0, 0], [rows, width]), tf.slice(unit, [rows, 0], [count - rows, width])]
 }
 
-/** Each first text's second one, contrasted with all second and third texts of the batch. */
+/** Returns the contrastive loss: each first text's second text against all second and third texts of the batch. */
 export const contrast =
   (temperature: number): RelatedLoss =>
   (vectors, { texts }) => {
@@ -44,7 +44,7 @@ export const contrast =
     return sparseCrossEntropy(tf.div(cosines, temperature), tf.range(0, anchors.shape[0], 1, "int32"))
   }
 
-/** `[rows]`: of each row's two texts. */
+/** Returns the cosine of each row's two texts, shape [rows]. */
 const cosines = (vectors: Tensor2D, texts: number): Tensor1D => {
   const [first, second] = parted(vectors, texts)
   return tf.sum(tf.mul(first, second), 1)
@@ -53,7 +53,7 @@ const cosines = (vectors: Tensor2D, texts: number): Tensor1D => {
 // what torch.finfo calls a masked logit: exp of it is 0
 const NEVER = -1e12
 
-/** Scores in their order alone. */
+/** Returns the CoSENT loss, which uses only the order of scores. */
 export const cosent =
   (temperature: number): RelatedLoss =>
   (vectors, { texts, scores }) => {
@@ -64,11 +64,11 @@ export const cosent =
     return tf.logSumExp(tf.concat([tf.zeros([1]), tf.reshape(counted, [-1])]))
   }
 
-/** Scores as cosines. */
+/** Mean squared error between cosines and scores. */
 export const cosineError: RelatedLoss = (vectors, { texts, scores }) =>
   tf.mean(tf.square(tf.sub(cosines(vectors, texts), scores)))
 
-/** The sum of `loss` over the first coordinates of the vectors, as many as each of `sizes` says. */
+/** Returns the sum of `loss` over vectors cut to each of `sizes` coordinates. */
 export const nested =
   (loss: RelatedLoss, sizes: ReadonlyArray<number>): RelatedLoss =>
   (vectors, target) =>

@@ -1,4 +1,4 @@
-/** An encoder as a network over rows of several texts, and the vectors that it makes of texts. */
+/** An encoder as a network over rows of several texts, and the computation of text vectors. */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { type DeviceReadError, readTensor, type TokenTexts } from "../../../tens
 import type { RelatedBatch } from "./data.ts"
 import type { RelatedTarget } from "./loss.ts"
 
-/** Rows of several texts: vectors [texts·rows, hidden] come out of its forward pass. */
+/** A model over rows of several texts. Its forward pass returns vectors [texts·rows, hidden]. */
 export interface EmbeddingModel extends Omit<Model, "toDevice" | "stack"> {
   readonly stack?: Network["stack"]
   readonly toDevice: (batch: RelatedBatch) => {
@@ -22,7 +22,7 @@ export interface EmbeddingModel extends Omit<Model, "toDevice" | "stack"> {
   }
 }
 
-/** Sequences that are no rows of a plan. */
+/** Wraps sequences that are not rows of a plan. */
 const alone = (texts: TokenTexts): RelatedBatch => ({
   size: texts.size,
   tokens: texts.tokens,
@@ -59,15 +59,15 @@ export const embeddingModel = ({ stack, toDevice, ...model }: Model): EmbeddingM
 })
 
 export interface EmbedOptions {
-  /** texts of a forward pass */
+  /** texts per forward pass */
   readonly batchSize: number
   /** maximum number of tokens per text */
   readonly maxLength: number
-  /** called with the number of texts that are done */
+  /** called with the number of embedded texts */
   readonly done?: (texts: number) => Effect.Effect<void>
 }
 
-/** The vectors of texts, row-major [texts, hidden], in their order. Texts of like length share a batch; batches are divided among ranks. */
+/** Embeds texts. Shape [texts, hidden], row-major, in their order. Texts of similar length share a batch; ranks share the batches. */
 export const vectorsOf = (
   adapted: Adapted<EmbeddingModel>,
   texts: ReadonlyArray<string>,

@@ -1,4 +1,4 @@
-/** What is made of an embedding model's run: a card for its adapter, and a folder that sentence-transformers loads. */
+/** Text embeddings: the adapter's model card, and a folder that sentence-transformers loads. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -72,7 +72,7 @@ const merged = (
   })
 }
 
-/** Vectors [rows, hidden] of the first texts of the rows that are compared, in their order. */
+/** Returns vectors [rows, hidden] of the first texts of the rows to compare, in their order. */
 const checkedVectors = (adapted: Adapted<EmbeddingModel>, plan: RelatedPlan, source: RelatedSplit) =>
   Effect.flatMap(source.read(Array.from({ length: Math.min(CHECKED_ROWS, source.rows) }, (_, i) => i)), (rows) =>
     vectorsOf(
@@ -82,7 +82,7 @@ const checkedVectors = (adapted: Adapted<EmbeddingModel>, plan: RelatedPlan, sou
     )
   )
 
-/** sentence-transformers' files, in the spelling that all its versions read. */
+/** Writes sentence-transformers' files, in the spelling that all its versions read. */
 const writeModules = ({ head, hiddenSize }: EmbeddingModel, maxLength: number, folder: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -180,7 +180,10 @@ const pythonLines = ({ resolved: { plan, model }, base, adapter }: CardSource<Re
   ]
 }
 
-/** Vectors [batch, hidden] as sentence-transformers calls them, and the states that they are made of, as transformers.js's pipeline wants them. */
+/**
+ * Describes outputs for other engines: vectors [batch, hidden] as sentence-transformers names them, and the hidden states for
+ * transformers.js's pipeline.
+ */
 const servedEmbedder = (serving: Serving) => {
   const { model } = serving.adapted
   const forward = applied(model)

@@ -1,5 +1,5 @@
 /**
- * How near each anchor's own texts are among all of a corpus, by cosine: what sentence-transformers' InformationRetrievalEvaluator reports.
+ * Retrieval scores: the ranks of each anchor's texts in a corpus by cosine, as in sentence-transformers' InformationRetrievalEvaluator.
  *
  *   recall@k     share of an anchor's texts that are among the k nearest
  *   MRR@10       1 / place of the nearest of them, 0 beyond the tenth
@@ -9,11 +9,11 @@
  * corpus once.
  */
 
-/** What is looked for: anchors, each with its own texts of the corpus, by their first rows. */
+/** Anchors of a retrieval evaluation, each with its texts in the corpus, identified by their first rows. */
 export interface Questions {
-  /** rows whose texts are the corpus, each text once */
+  /** rows whose texts form the corpus, without duplicates */
   readonly corpus: ReadonlyArray<number>
-  /** one for each different anchor: a row that has it, and places in the corpus */
+  /** distinct anchors: a row with the anchor, and the corpus indices of its texts */
   readonly anchors: ReadonlyArray<{ readonly row: number; readonly own: ReadonlyArray<number> }>
 }
 
@@ -39,7 +39,7 @@ export interface RankingScores {
   readonly ndcgAt10: number
 }
 
-/** Places from 1 in ascending order. Of equally near texts the earlier one in the corpus is nearer. */
+/** Returns the ranks of an anchor's texts, from 1, in ascending order. Ties are broken in corpus order. */
 export const placesOf = (similarities: ArrayLike<number>, own: ReadonlyArray<number>): ReadonlyArray<number> =>
   own
     .map((text) => {
@@ -55,7 +55,7 @@ export const placesOf = (similarities: ArrayLike<number>, own: ReadonlyArray<num
 
 const CUT = 10
 
-/** Of one anchor, from the places of its texts. */
+/** Returns the scores of one anchor from the ranks of its texts. */
 export const scoresOf = (places: ReadonlyArray<number>): RankingScores => {
   const share = (k: number) => places.filter((place) => place <= k).length / places.length
   const gain = (place: number) => 1 / Math.log2(place + 1)

@@ -1,4 +1,4 @@
-/** A plan over texts that belong together before its weights are read. */
+/** Text embeddings: resolves a plan before its weights are read. */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -19,12 +19,12 @@ export const columnsOf = ({ data }: Pick<RelatedPlan, "data">): RelatedColumns =
     ? { text: data.anchor, textPair: data.positive, negative: data.negative }
     : { text: data.text, textPair: data.textPair, score: data.score }
 
-/** Texts of a row. */
+/** Returns the number of texts per row. */
 export const textsOf = (plan: Pick<RelatedPlan, "data">): number => (columnsOf(plan).negative === undefined ? 2 : 3)
 
 type Task = RelatedPlan["model"]["task"]
 
-/** The model in a folder, with a task whose gaps are filled by what the folder says, or by the usual. */
+/** Describes the model in a folder. Task fields that the plan omits come from the folder, or are the defaults. */
 export const describeEmbedder = (
   folder: string,
   task: Pick<Task, "pooling" | "normalize"> = {}
@@ -42,7 +42,7 @@ export const describeEmbedder = (
 
 export const describeRelated = ({ model }: RelatedPlan) => describeEmbedder(model.source, model.task)
 
-/** The task as the model has it. */
+/** Returns the task of a described model. */
 const taskOf = ({ head }: DescribedModel): Task => ({
   kind: "embedding",
   pooling: head.pooling === "mean" ? "mean" : "cls",

@@ -1,4 +1,4 @@
-/** Texts that belong together and a Hugging Face encoder. */
+/** Text embeddings with a Hugging Face encoder: training and inference. */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
@@ -16,14 +16,14 @@ import { type EmbeddingModel, embeddingModel, vectorsOf } from "./model.ts"
 import { columnsOf, describeEmbedder, type RelatedPlan, type ResolvedRelatedPlan } from "./resolve.ts"
 import { sentenceSettings } from "./sentence-transformer.ts"
 
-/** A model that makes vectors was asked for labels. */
+/** Labels were requested from an embedding model. */
 class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
   override get message() {
     return "runs of embedding models have no labels to predict: use embed and compare the vectors"
   }
 }
 
-/** What a plan is trained by. */
+/** Returns the loss of a plan. */
 const lossOf = ({ data, loss }: RelatedPlan): RelatedLoss => {
   const whole =
     data.format === "embedding" || !("kind" in loss)
@@ -66,10 +66,10 @@ export const runRelated: Runner<RelatedPlan, ResolvedRelatedPlan, EmbeddingModel
 const rowsOf = (vectors: Float32Array, width: number): ReadonlyArray<Float32Array> =>
   Array.from({ length: vectors.length / width }, (_, i) => vectors.slice(i * width, (i + 1) * width))
 
-/** Texts of a forward pass where no plan says how many. */
+/** Texts per forward pass without a plan. */
 const BATCH_SIZE = 32
 
-/** Loads the embedding model in a folder, for as long as the scope. */
+/** Loads the embedding model in a folder, until the scope closes. */
 export const openEmbedder = (folder: string) =>
   Effect.gen(function* () {
     const description = yield* describeEmbedder(folder)

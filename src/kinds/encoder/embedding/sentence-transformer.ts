@@ -1,5 +1,5 @@
 /**
- * What sentence-transformers' files beside a model say of how its hidden states become vectors:
+ * Reads sentence-transformers' files of a model, which define how hidden states become vectors:
  *
  *   modules.json                 Transformer, Pooling, perhaps Normalize
  *   1_Pooling/config.json        pooling_mode "mean" or "cls"; in older folders pooling_mode_mean_tokens and so on
@@ -16,26 +16,26 @@ import { parseBoundedJson, readTextFile } from "../../../files/index.ts"
 import type { Sources } from "../../../hub/hub.ts"
 import { ModelError, placeOf } from "../../../models/index.ts"
 
-/** The file in which sentence-transformers lists the parts of a model. */
+/** Name of sentence-transformers' list of modules. */
 export const MODULES = "modules.json"
-/** The folder of sentence-transformers with the pooling's config.json. */
+/** Name of sentence-transformers' folder with the pooling's config.json. */
 export const POOLING_FOLDER = "1_Pooling"
-/** The file in which sentence-transformers keeps the most tokens of a text. */
+/** Name of sentence-transformers' file with the maximum number of tokens per text. */
 export const SENTENCE_CONFIG = "sentence_bert_config.json"
 
-/** What a folder says; a field is undefined where it says nothing of it. */
+/** Settings of a sentence-transformers folder; a field is undefined if the folder does not state it. */
 export interface SentenceSettings {
-  /** undefined too where it pools in another way */
+  /** pooling of hidden states; undefined also for unsupported pooling */
   readonly pooling: "mean" | "cls" | undefined
   /** whether vectors have length 1 */
   readonly normalize: boolean | undefined
-  /** tokens at which texts are cut */
+  /** maximum number of tokens; longer texts are truncated */
   readonly maxLength: number | undefined
-  /** what the folder does with hidden states that a model here cannot, each a sentence that names the file */
+  /** unsupported operations on hidden states, one sentence with the file's name each */
   readonly unsupported: ReadonlyArray<string>
 }
 
-/** Of a folder, or a model of the Hub, that has such files or none of them. */
+/** Reads the settings of a folder or a Hub model, with or without such files. */
 export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings, ModelError, Sources> =>
   Effect.gen(function* () {
     const folder = yield* placeOf(source)
@@ -74,9 +74,7 @@ export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings
     }
   })
 
-/**
- * What a file beside the model says. A run's record has no hash of it: what it decided is written into the run's plan.
- */
+/** Reads a JSON file of the model's folder, if it exists. A run's record has no hash of it: the plan of the run stores its settings. */
 const readIfThere = (folder: string, name: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -91,13 +89,13 @@ const readIfThere = (folder: string, name: string) =>
 
 const recordOf = (value: unknown): Readonly<Record<string, unknown>> => (isRecord(value) ? value : {})
 
-/** "Pooling" of "sentence_transformers.models.Pooling" */
+/** Returns the last part of a type's name: "Pooling" of "sentence_transformers.models.Pooling". */
 const nameOf = (type: unknown): string =>
   typeof type === "string" ? type.slice(type.lastIndexOf(".") + 1, 64 + type.length) : ""
 
 const spelled: Readonly<Record<string, string>> = { cls_token: "cls", mean_tokens: "mean", max_tokens: "max" }
 
-/** All ways of pooling that are on: their vectors are joined. */
+/** Returns all enabled pooling modes, whose vectors are concatenated. */
 const modesOf = (config: Readonly<Record<string, unknown>>): ReadonlyArray<string> => {
   const { pooling_mode: mode } = config
   if (typeof mode === "string") return [mode]

@@ -1,4 +1,4 @@
-/** Texts that belong together and an encoder: from what is known of data and model to values of a plan, a rule for each. */
+/** Text embeddings: suggests values of a plan from data and model, one rule each. */
 import {
   type Choice,
   evaluatedOf,
@@ -30,7 +30,7 @@ const maxLength = ({ lengths: { p95, max }, model }: ResolvedRelatedPlan): Choic
 }
 
 const BATCH_SIZE = 32
-/** Over the training rows: later ones went on raising recall and the loss alike. */
+/** Number of epochs; more of them raised recall and validation loss together. */
 const PASSES = 3
 
 const steps = (resolved: ResolvedRelatedPlan, rows: number): Choice => {
@@ -60,7 +60,9 @@ const choose = (resolved: ResolvedRelatedPlan, held: number): ReadonlyArray<Choi
   ]
 }
 
-/** Each anchor is contrasted with the texts of its own batch: fewer rows are another comparison, for which accumulating does not make up. */
+/**
+ * Remedy with fewer rows per batch. Each anchor is contrasted with the texts of its batch, so gradient accumulation does not compensate.
+ */
 const smallerBatches = {
   name: "batch",
   stages: [16, 8, 4, 2].map((value) => [
