@@ -1,4 +1,4 @@
-/** The kinds of runs by `data.format`. A kind is loaded when a plan of it comes: a page over texts has nothing of the others. */
+/** The kinds of runs by `data.format`. A kind is loaded with the first plan that needs it: a page over texts does not load image kinds. */
 import * as Effect from "effect/Effect"
 import type { RunPlan } from "../../schemas/index.ts"
 import type { LabelledText } from "../data/index.ts"
@@ -27,18 +27,18 @@ const table = {
   "image-arrays": async () => (await import("./layers/image-arrays/index.ts")).imageArrays
 } satisfies { readonly [F in Format]: () => Promise<RunKind> }
 
-/** The kind of a plan. Its functions take plans and models of that kind alone. */
+/** Loads the kind of a plan. Its functions accept plans and models of that kind only. */
 export const kindOf = ({ data }: { readonly data: { readonly format: Format } }): Effect.Effect<RunKind> =>
   Effect.promise<RunKind>(() => table[data.format]())
 
-/** The same with what trains it and uses what was trained. */
+/** Loads the kind of a plan with its runner. */
 export const loadKind = (plan: RunPlan): Effect.Effect<LoadedKind> =>
   Effect.gen(function* () {
     const kind = yield* kindOf(plan)
     return { ...kind, ...(yield* Effect.promise(kind.runner)) }
   })
 
-/** Every kind once, in the order in which a model is shown to them. */
+/** All kinds, each once, in the order in which they try to describe a model. */
 export const kinds: ReadonlyArray<Effect.Effect<RunKind>> = [
   ...new Set<() => Promise<RunKind>>(Object.values(table))
 ].map((load) => Effect.promise(load))
@@ -46,19 +46,19 @@ export const kinds: ReadonlyArray<Effect.Effect<RunKind>> = [
 type Resolved<Plan extends RunPlan> = Effect.Success<
   ReturnType<Awaited<ReturnType<(typeof table)[Plan["data"]["format"]]>>["resolve"]>
 >
-/** What a plan of some kind resolves to. */
+/** The result of resolving a plan. */
 type Resolving<Plan extends RunPlan> = Effect.Effect<Resolved<Plan>, ResolveError, World>
 
 /**
- * Resolves a plan: checks it against its files (headers of the weights, the tokenizer, every row of the data) without reading a weight
- * is read and no device opened. All problems come back together; what `validate` prints and what `train` accepts is the same value.
+ * Resolves a plan: checks it against its files (headers of the weights, the tokenizer, every row of the data) without reading weights or
+ * opening a device. Fails with all problems at once. `validate` prints the result; `train` runs it.
  */
 export const resolve = <Plan extends RunPlan>(plan: Plan, name: string): Resolving<Plan> =>
   Effect.flatMap(kindOf(plan), (kind) => resolvePlan(kind, plan, name)) as Resolving<Plan>
 
 const metricRule = Effect.promise(() => import("./judge.ts").then((room) => room.metricProblems))
 
-/** The same for a plan whose kind is there already. `processes`: how many are to train it. */
+/** Resolves a plan whose kind is loaded. `processes`: number of training processes. */
 export const resolvePlan = (
   kind: RunKind,
   plan: RunPlan,
@@ -83,8 +83,8 @@ export const resolvePlan = (
   })
 
 /**
- * A plan judged by its model alone: no row is looked at, and a folder without weights is taken for one with those of its config.json.
- * `kind`: the plan's.
+ * Checks a plan against its model without reading rows. For a folder without weights, the weights follow from its config.json. `kind`: the
+ * plan's.
  */
 export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Effect<JudgedPlan, ResolveError, World> =>
   Effect.flatMap(
@@ -92,14 +92,14 @@ export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Ef
     (room) => room.judgePlan(kind, plan, name)
   )
 
-/** Loads the model in a Hugging Face folder for text embeddings, for as long as the scope. */
+/** Loads the model in a Hugging Face folder for text embeddings, until the scope closes. */
 export const openEmbedder = (folder: string) =>
   Effect.flatMap(
     Effect.promise(() => import("./encoder/embedding/run.ts")),
     (room) => room.openEmbedder(folder)
   )
 
-/** Loads the encoder-decoder in a Hugging Face folder, for as long as the scope; undefined if the folder has a different kind of model. */
+/** Loads the encoder-decoder in a Hugging Face folder, until the scope closes; undefined if the folder has a different kind of model. */
 export const openWriter = (folder: string) =>
   Effect.flatMap(
     Effect.promise(() => import("./language/seq2seq/run.ts")),

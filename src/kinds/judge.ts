@@ -1,4 +1,4 @@
-/** Which plans of a kind can run, what a plan is by its model alone, and what a plan should have said: what is asked where one is refused. */
+/** Checks a plan by its model alone, checks the metric of early stopping, and suggests the `data.format` that a plan should have. */
 import * as Effect from "effect/Effect"
 import { closest, type RunPlan, showValue } from "../../schemas/index.ts"
 import { WeightlessFolders } from "../models/index.ts"
@@ -8,7 +8,8 @@ import type { RunKind, World } from "./contract/index.ts"
 import type { JudgedPlan } from "./describe.ts"
 
 /**
- * A plan judged by its model alone: no row is looked at, and a folder without weights has those of its config.json. `kind`: the plan's.
+ * Checks a plan by its model alone, without reading rows. For a folder without weights, the weights follow from its config.json. `kind`:
+ * the plan's.
  */
 export const judgePlan = (kind: RunKind, plan: RunPlan, name: string): Effect.Effect<JudgedPlan, ResolveError, World> =>
   Effect.gen(function* () {
@@ -31,7 +32,7 @@ export const metricProblems = ({ metrics }: RunKind, metric: string): ReadonlyAr
   return [`training.stopEarly.metric: found ${showValue(metric)}; expected one of ${expected}${hint}`]
 }
 
-/** A sentence where the plan's kind does not take such models and another of `kinds` does. */
+/** Returns a sentence if the plan's kind does not support such models and another of `kinds` does. */
 export const otherFormats = (
   kinds: ReadonlyArray<Effect.Effect<Pick<RunKind, "detecting">>>,
   { detecting }: Pick<RunKind, "detecting">,

@@ -69,8 +69,8 @@ export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan
 /** Conversion of external PEFT adapters. */
 export interface Adopting {
   /**
-   * Returns the sections of a plan for an adapter over the base `source`; null if the adapter is of a different kind. `evaluated`: columns
-   * of labelled rows to evaluate on.
+   * Returns the sections of a plan for an adapter over the base `source`; null if the adapter is of a different kind. `evaluated`: whether
+   * the adapter is to be evaluated on labelled rows.
    */
   sections(
     adapter: PeftAdapter,

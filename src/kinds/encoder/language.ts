@@ -1,4 +1,4 @@
-/** What is said of texts in a language that their model was not trained on, or that its tokenizer has no tokens for. */
+/** Warnings about texts whose language the model was not trained on, or whose characters its tokenizer lacks. */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -17,18 +17,18 @@ import {
 } from "../../data/index.ts"
 import { readBaseCard, type Tokenizer } from "../../models/index.ts"
 
-/** Rows that are looked at, evenly spaced. */
+/** Number of rows to check, evenly spaced. */
 const LOOKED_AT = 40
-/** Tokens of a row that are looked at. */
+/** Maximum number of tokens to check per row. */
 const LONGEST = 512
-/** Share of unknown tokens above which a model has no words for the texts, whatever their language. */
+/** Fraction of unknown tokens above which the vocabulary does not cover the texts, in any language. */
 const UNKNOWN = 0.2
 
 const MULTILINGUAL = "--model hf:sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 
 const textsOf = ({ text, textPair }: TextFields): string => (textPair === undefined ? text : `${text} ${textPair}`)
 
-/** A sentence, or none. `folder`: the model's, which may have a card. */
+/** Returns a warning of one sentence, or an empty list. `folder`: the model's, which may have a card. */
 export const languageWarnings = (
   source: RowSource<TextFields & Located>,
   tokenizer: Pick<Tokenizer, "encode" | "unknownId">,
@@ -58,7 +58,7 @@ export const languageWarnings = (
         ]
   })
 
-/** The share of a row's tokens that stand for what the vocabulary has no token for, in 0 … 1. */
+/** Returns the fraction of unknown tokens in a row, in 0 … 1. */
 const unknownShare = (
   rows: ReadonlyArray<TextFields & Located>,
   { encode, unknownId }: Pick<Tokenizer, "encode" | "unknownId">

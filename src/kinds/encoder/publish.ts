@@ -1,6 +1,6 @@
 /**
- * What is made of the run of an encoder under a head: the card of its adapter, base + s·BA as a Hugging Face folder, compared with the run
- * before it stays, and its forward pass for other engines. A head over mean pooling is in no transformers class, so its code is written out.
+ * Publishes runs of encoders with a head: the adapter's model card, base + s·BA as a Hugging Face folder (checked against the run), and the
+ * forward pass for other engines. No transformers class has a head over mean pooling, so exports include its code.
  */
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
@@ -30,19 +30,19 @@ type HeadPlan = EncoderPlan & { readonly data: TextColumns }
 type HeadModel = ModelDescription & Network & Pick<Model, "tokenizer"> & TextNetwork
 type Source = CardSource<ResolvedEncoderPlan<HeadPlan, OpenedData>>
 
-/** Python that says what `logits` [rows, outputs] mean, whose outputs are named by `labels`. */
+/** Python code that interprets `logits` [rows, outputs]; outputs are named by `labels`. */
 interface PythonAnswer {
   readonly imports?: ReadonlyArray<string>
   readonly answer: ReadonlyArray<string>
 }
 
-/** Python that says what `logits` of a merged folder mean; and that uses the folder as transformers' class, where that is something else. */
+/** Python code that interprets the `logits` of a merged folder, and code for the transformers class where it differs. */
 interface MergedPython {
   readonly answer: ReadonlyArray<string>
   readonly own?: ReadonlyArray<string>
 }
 
-/** What the run of a kind under a head has of its own to be given away. */
+/** The parts of publishing that differ between kinds with a head. */
 interface HeadPublisher<
   Plan extends HeadPlan,
   R extends ResolvedEncoderPlan<Plan, OpenedData>,
@@ -51,25 +51,25 @@ interface HeadPublisher<
 > {
   readonly problemType: ProblemType
   readonly words: OutputWords
-  /** what is trained where no layer is adapted: "A classification head" */
+  /** noun phrase for the trained parameters where no layer is adapted: "A classification head" */
   readonly alone: string
-  /** what its results are of, as the Hub calls it */
+  /** the Hub's name of the task */
   readonly task: string
-  /** what it is for, and what it must not be taken for: the ends of sentences */
+  /** returns intended uses and limitations, as ends of sentences */
   purpose(model: R["model"]): string
   limits(model: R["model"]): string
-  /** Python that uses the adapter, in the folder `adapter`. */
+  /** returns Python code that uses the adapter, in the folder `adapter` */
   python(resolved: R): PythonAnswer
-  /** The merged model: the first lines of its card (`change`: what was trained, in words), and Python that uses it. */
+  /** returns the first lines of the merged model's card, and Python code that uses it; `change`: description of the adapter */
   introduction(trained: Trained<Plan, M>, change: string): ReadonlyArray<string>
   mergedPython(trained: Trained<Plan, M>): MergedPython
-  /** JavaScript that uses its forward pass. */
+  /** returns JavaScript code that uses the forward pass */
   usage(trained: Trained<Plan, M>): ReadonlyArray<string>
-  /** Outputs [rows, outputs] of the first rows of a split. */
+  /** returns outputs [rows, outputs] of the first rows of a split */
   outputs(adapted: Adapted<M>, plan: Plan, source: S): Effect.Effect<Float32Array, Reported, Device>
-  /** The model in the folder as one of the run's kind; `trained`: the run's. */
+  /** converts the model of the merged folder to the run's kind; `trained`: the run's model */
   reopened(merged: Adapted, trained: M): Adapted<M>
-  /** What is written, where it is another model than the one that was trained: its head in other units. For as long as the scope. */
+  /** returns the model to write, where it differs from the trained one, such as by a head in other units; until the scope closes */
   written?(trained: Trained<Plan, M>): Effect.Effect<Adapted<M>, never, World>
 }
 
@@ -143,7 +143,7 @@ export const headPublisher = <
   }
 }
 
-/** A row of the plan in TypeScript. */
+/** Returns a sample row in TypeScript. */
 export const exampleRow = ({ text, textPair }: TextColumns): string =>
   textPair === undefined ? '"a text"' : JSON.stringify({ [text]: "a text", [textPair]: "another" })
 
@@ -151,7 +151,7 @@ export const exampleRow = ({ text, textPair }: TextColumns): string =>
 export const exampleTexts = ({ textPair }: TextColumns, text = "a text"): string =>
   textPair === undefined ? `["${text}"]` : `["${text}"], ["the other"]`
 
-/** In Python with PEFT or transformers, and here. */
+/** Returns code that loads the adapter, in Python with PEFT or transformers and with this library. */
 const loadingCode = (source: Source, answer: PythonAnswer): string => {
   const { resolved } = source
   const where = peftReader(resolved.plan) !== null ? "In Python, with PEFT" : "In Python, with transformers"
@@ -200,7 +200,7 @@ const pythonLines = (source: Source, { imports = [], answer }: PythonAnswer): Re
   ]
 }
 
-/** The trained tensors put into `model`; a head alone over mean pooling leaves the model as it is. */
+/** Returns Python lines that load the trained tensors into `model`; empty for a head over mean pooling without adapted layers. */
 const trainedLines = ({ plan, model, selected }: Source["resolved"]): ReadonlyArray<string> => {
   if (peftReader(plan) !== null) return ["model = PeftModel.from_pretrained(model, adapter)"]
   const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
@@ -227,7 +227,7 @@ const usage = (
         "`tfjs-lora-pro export RUN --format onnx` writes a folder with the head in its graph, for transformers.js pipelines and onnxruntime."
       ]
 
-/** Python that says `logits` of a text with the folder's own class, and what its `labels` are. */
+/** Returns Python code that computes `logits` of a text with the folder's own class, and its `labels`. */
 const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
   "import torch",
   "from transformers import AutoModelForSequenceClassification, AutoTokenizer",

@@ -1,6 +1,6 @@
 /**
- * What kinds over Hugging Face encoders share before weights are read: headers of the weights, the tokenizer, lengths of the texts, the
- * memory it takes. What rows are, and what is made of the hidden states, each kind says.
+ * Shared by kinds over Hugging Face encoders before weights are read: headers of the weights, the tokenizer, lengths of the texts, memory.
+ * Each kind defines its rows and its head.
  */
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
@@ -41,7 +41,7 @@ import {
 import { withCosts } from "../contract/resolved.ts"
 import { languageWarnings } from "./language.ts"
 
-/** A plan whose texts are cut at `data.maxLength`. */
+/** A plan whose texts are truncated to `data.maxLength`. */
 export type EncoderPlan = RunPlan & {
   readonly model: Pick<ClassificationPlan["model"], "weights">
   readonly data: { readonly maxLength: number }
@@ -50,11 +50,11 @@ export type EncoderPlan = RunPlan & {
 export interface ResolvedEncoderPlan<Plan extends EncoderPlan, Data extends OpenedData>
   extends ResolvedPlan<Plan, DescribedModel, Data> {
   readonly tokenizer: Tokenizer
-  /** token lengths of a sample of the training texts; `truncated` at what the model and the plan allow */
+  /** token lengths of a sample of the training texts; `truncated`: number of texts longer than the model and the plan allow */
   readonly lengths: LengthPercentiles
 }
 
-/** Tokens that a text has at most when it reaches the model. */
+/** Returns the maximum number of tokens of a text: the smaller of the plan's and the model's limits. */
 export const longestText = (
   { data }: { readonly data: Pick<EncoderPlan["data"], "maxLength"> },
   { maxLength }: Pick<ModelDescription, "maxLength">
@@ -63,15 +63,15 @@ export const longestText = (
 interface Encoded<Plan extends EncoderPlan, Data extends OpenedData> {
   readonly data: Result.Result<Data, DataError>
   readonly model: Result.Result<DescribedModel, ModelError>
-  /** sequences that a training row becomes; 1 unless given */
+  /** sequences per training row; default 1 */
   readonly texts?: number
   /** the training texts, whose lengths are measured */
   readonly textsOf: (data: Data) => RowSource<TextFields & Located>
-  /** the plan with what was found out */
+  /** returns the plan with the fields that data and model determine */
   readonly filled: (data: Data, model: DescribedModel) => Plan
 }
 
-/** All problems come back together. */
+/** Resolves a plan over an encoder. Fails with all problems at once. */
 export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData>(
   plan: Plan,
   name: string,
@@ -151,7 +151,7 @@ const truncated = (
   return [`train (${where}): ${cut} (${sampled}); data.maxLength sets the limit`]
 }
 
-/** What certainly comes up and fits on no device. `longest`: tokens of a text that is in the training rows, cut as it will be. */
+/** Returns problems with tensors that certainly occur and fit on no device. `longest`: tokens of the longest training text, truncated. */
 export const impossibleTensors = (
   plan: EncoderPlan,
   model: ModelDescription,
@@ -163,7 +163,10 @@ export const impossibleTensors = (
   ])
 }
 
-/** Checks the memory of a number of sequences of one length. `called`: their name; `others`: other fields of the plan that lower it. */
+/**
+ * Checks the memory of a number of sequences of one length. `called`: name of the sequences; `others`: other fields of the plan that lower
+ * it.
+ */
 export const impossibleBatch = (
   { intermediateSize, hiddenSize, attentionHeads }: Widths,
   { size, length }: { readonly size: number; readonly length: number },
@@ -182,7 +185,7 @@ export const impossibleBatch = (
 
 type Widths = Pick<ModelDescription, "intermediateSize" | "hiddenSize" | "attentionHeads">
 
-/** `rows`: of the training split, where it is known; no batch has more. `texts`: sequences that a training row becomes. */
+/** Estimates memory in bytes. `rows`: number of training rows, if known; limits the batch size. `texts`: sequences per training row. */
 export const estimateMemory = (
   plan: EncoderPlan,
   model: ModelDescription,
@@ -206,7 +209,7 @@ export const estimateMemory = (
     }
   )
 
-/** Numbers. `batch`: sequences of a training batch, and their length. */
+/** Returns the largest number of activation values. `batch`: number and length of the sequences of a training batch. */
 export const largestActivations = (
   plan: Pick<RunPlan, "adapter" | "training">,
   model: Pick<ModelDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers">,

@@ -1,7 +1,4 @@
-/**
- * What runs over encoders share: how a model is loaded and asked; and the runner of a model under a head whose outputs are compared with
- * numbers, but for what its numbers say.
- */
+/** Shared by runs over encoders: loading and inference, and the runner of models with a head whose outputs are compared with numbers. */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -48,11 +45,11 @@ export const headRunner = {
 
 type Loadable = Pick<ResolvedEncoderPlan<EncoderPlan, never>, "plan" | "selected" | "model">
 
-/** The model on the device, for as long as the scope. What is trained itself starts from its own numbers, not from rounded ones. */
+/** Loads the model on the device, until the scope closes. Weights that are trained in full are not rounded to the plan's precision. */
 export const loadEncoder = ({ plan, model, selected }: Loadable) =>
   loadDescribed(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters })
 
-/** A text model whose targets are numbers: float32 [batch, outputs]. `labels`: the outputs' names. */
+/** A text model with numeric targets: float32 [batch, outputs]. `labels`: names of the outputs. */
 export interface TargetModel extends Omit<Model, "toDevice"> {
   readonly toDevice: (batch: TargetRows) => {
     readonly input: TokenBatch
@@ -69,14 +66,14 @@ const targetsToDevice = (batch: TargetRows) => {
   return { input, target, mask: tf.reshape(input.attentionMask, [size * batch.length]) as Tensor1D }
 }
 
-/** A model that was loaded as a classifier, with numbers as its targets and what `trained` keeps besides its weights. */
+/** Converts a model that was loaded as a classifier to one with numeric targets and the additional fields of `trained`. */
 export const withTargets = <M extends TargetModel>(adapted: Adapted, trained: M) =>
   ({ ...adapted, model: { ...trained, ...adapted.model, toDevice: targetsToDevice } }) as Adapted<M>
 
 /** Encoder plans whose rows are pooled by length. */
 type TargetPlan = EncoderPlan & { readonly data: { readonly bucketPool: number } & TextColumns }
 
-/** What a model says of rows: outputs and targets [rows, outputs], row-major, in the order of the rows. */
+/** Outputs of a model for rows: outputs and targets [rows, outputs], row-major, in the order of the rows. */
 export interface Outputs {
   readonly rows: number
   readonly outputs: Float32Array
@@ -84,13 +81,13 @@ export interface Outputs {
 }
 
 interface OutputOptions {
-  /** the first rows, this many; all unless given */
+  /** number of rows, from the beginning; default: all */
   readonly rows?: number | undefined
-  /** called with the number of rows that are done */
+  /** called with the number of finished rows */
   readonly done?: (rows: number) => Effect.Effect<void>
 }
 
-/** The outputs on rows of a source, each once, divided among ranks. */
+/** Returns the outputs for the rows of a source, each once, divided among ranks. */
 export const outputsOf = (
   adapted: Adapted<TargetModel>,
   plan: TargetPlan,
@@ -120,11 +117,11 @@ export const outputsOf = (
     return { rows, outputs, targets }
   })
 
-/** The outputs [rows, outputs] by which a merged model is compared. */
+/** Returns the outputs [rows, outputs] with which a merged model is compared. */
 export const checkedTargets = (adapted: Adapted<TargetModel>, plan: TargetPlan, source: RowSource<TargetText>) =>
   Effect.map(outputsOf(adapted, plan, source, { rows: CHECKED_ROWS }), ({ outputs }) => outputs)
 
-/** Values by the outputs' names. */
+/** Returns values by the names of the outputs. */
 export const byName = (names: ReadonlyArray<string>, values: ArrayLike<number>): Readonly<Record<string, number>> =>
   Object.fromEntries(names.map((name, i) => [name, values[i]!]))
 
@@ -132,21 +129,21 @@ interface TargetsOpened extends OpenedData {
   readonly splits: Splits<RowSource<TargetText>>
 }
 
-/** What a run has of its own whose outputs are compared with numbers. */
+/** The parts of a run with numeric targets that differ between kinds. */
 interface TargetRun<Plan extends TargetPlan, Data extends TargetsOpened, M extends TargetModel> {
   readonly loss: Loss<TargetModel>
-  /** the model with what it keeps besides its weights */
+  /** returns the model with the kind's additional fields */
   loaded(model: TargetModel, plan: Plan): M
-  /** the training rows as they are learned */
+  /** returns the training rows as the model learns them */
   readonly learned: (data: Data) => RowSource<TargetText>
   splits(model: M, plan: Plan, file?: string): Effect.Effect<Data["splits"], DataError, World>
-  /** what is right of a row, in a word; `source`: its split */
+  /** returns the expected output of a row as text; `source`: its split */
   expected(source: Data["splits"]["train"], row: TargetText): string
-  /** Each metric as a function of the rows, in the order in which evaluations have them. */
+  /** returns each metric as a function of the rows, in display order */
   scores(found: Outputs, model: M): RowScores
-  /** What the outputs of one row say. */
+  /** returns the prediction for the outputs of one row */
   said(outputs: Float32Array, model: M): Omit<Prediction, "text" | "textPair">
-  /** How far they are from what is right; null: they are right. */
+  /** returns the error of the outputs; null if they are right */
   wrong(outputs: Float32Array, targets: Float32Array, model: M): number | null
 }
 

@@ -1,4 +1,4 @@
-/** An encoder under a head as other engines run it: token ids in, logits or vectors out. */
+/** Encoders with a head for other engines: token ids as inputs, logits or vectors as outputs. */
 import type { Tensor, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -10,19 +10,19 @@ import type { Linear, Weights } from "../../tensors/index.ts"
 import { type Served, type ServedInput, script } from "../contract/served.ts"
 import { type EncoderPlan, longestText } from "./resolve.ts"
 
-/** A model over tokens, whatever its targets are. */
+/** A model over tokens with any targets. */
 export type TextNetwork = Omit<Model, "toDevice" | "stack"> & Network & Pick<Model, "forward">
 
 const AXES = ["batch_size", "sequence_length"] as const
 
-/** What transformers' tokenizers make of texts, of which a model without token types takes two. */
+/** Returns the tokenizer outputs that the model requires: three, or two without token types. */
 const inputsOf = ({ tokenTypes }: TextNetwork): ReadonlyArray<ServedInput> => [
   { name: "input_ids", stored: "int64", dtype: "int32", shape: AXES },
   { name: "attention_mask", stored: "int64", dtype: "float32", shape: AXES },
   ...(tokenTypes === 0 ? [] : [{ name: "token_type_ids", stored: "int64", dtype: "int32", shape: AXES } as const])
 ]
 
-/** What the head says, and the last hidden states [batch, length, hidden]. */
+/** Applies the model and its head; also returns the last hidden states [batch, length, hidden]. */
 export const applied =
   (model: TextNetwork) => (inputs: Readonly<Record<string, Tensor>>, linear: Linear, weights: Weights) => {
     const inputIds = inputs["input_ids"] as Tensor2D
@@ -42,11 +42,11 @@ export const applied =
 export interface Serving {
   readonly plan: EncoderPlan
   readonly adapted: Adapted<TextNetwork>
-  /** whose parameters are written, where that is not the model that was trained */
+  /** model whose parameters are written; default: the trained model */
   readonly written?: Adapted<TextNetwork>
 }
 
-/** What is served of every encoder over texts. */
+/** Describes the parts of the export that all encoders over texts share. */
 export const servedText = ({ plan, adapted: { model }, adapted, written = adapted }: Serving) => ({
   adapted: written as Adapted<Network>,
   base: model.folder,
@@ -57,7 +57,10 @@ export const servedText = ({ plan, adapted: { model }, adapted, written = adapte
   files: { "tokenizer_config.json": { model_max_length: longestText(plan, model) } }
 })
 
-/** Logits [batch, labels] under transformers' name, so that its classes for sequences run them, whatever the head's shape. */
+/**
+ * Describes a classifier for other engines: logits [batch, labels] under transformers' name, so that its sequence-classification classes
+ * run it, with any head.
+ */
 export const servedClassifier = (
   serving: Serving & { readonly problemType: ProblemType; readonly usage: ReadonlyArray<string> }
 ) => {
@@ -77,7 +80,7 @@ export const servedClassifier = (
   })
 }
 
-/** The pipeline for texts. */
+/** Returns JavaScript code that runs transformers.js's pipeline for texts. */
 export const pipelineUse = (options?: string): ReadonlyArray<string> => [
   script("pipeline", [
     'const classify = await pipeline("text-classification", "folder")',
@@ -85,7 +88,7 @@ export const pipelineUse = (options?: string): ReadonlyArray<string> => [
   ])
 ]
 
-/** The model without a pipeline, which takes no pairs. */
+/** Returns JavaScript code that runs the model without a pipeline, which does not support pairs. */
 export const logitsUse = (
   { textPair }: TextColumns,
   { tokenTypes }: Pick<TextNetwork, "tokenTypes">

@@ -1,4 +1,4 @@
-/** An encoder under a head: from what is known of data and model to values of a plan, a rule for each. */
+/** Encoders with a head: suggests values of a plan from data and model, one rule each. */
 import { counted } from "../../boundary/index.ts"
 import { families } from "../../models/index.ts"
 import type { OpenedData } from "../../plan/index.ts"
@@ -37,24 +37,24 @@ import {
 } from "../../suggest/index.ts"
 import { type EncoderPlan, estimateMemory, type ResolvedEncoderPlan } from "./resolve.ts"
 
-/** What the rules look at. Rows are counted, lengths are tokens. */
+/** Inputs of the rules. Units: rows, tokens. */
 export interface Facts extends Evaluated {
   /** training rows, without those held out for validation */
   readonly rows: number
-  /** null: rows have numbers, not classes */
+  /** number of classes; null for numeric targets */
   readonly classes: number | null
-  /** tokens that 95 % of the training texts do not exceed */
+  /** 95th percentile of the training texts' lengths, in tokens */
   readonly p95: number
   readonly median: number
   readonly longest: number
-  /** positions of the model */
+  /** maximum number of tokens of the model */
   readonly positions: number
   readonly hiddenSize: number
-  /** the smallest side of an adapted weight: no rank is larger */
+  /** smallest side of the adapted weights, an upper bound of the rank */
   readonly narrowest: number
-  /** numbers in linear layers */
+  /** parameters in linear layers */
   readonly linear: number
-  /** a new linear layer over the mean of the hidden states */
+  /** whether the head is a new linear layer over the mean of the hidden states */
   readonly newHead: boolean
 }
 
@@ -75,7 +75,7 @@ const factsOf = ({ model, data, lengths }: Resolved, held: number, classes: numb
   }
 }
 
-/** Steps of `batchSize` rows, and why. */
+/** Suggests the number of steps of `batchSize` rows. */
 const steps = ({ rows, classes, median, linear }: Facts): Choice => {
   const [target, finding] =
     classes === null
@@ -96,7 +96,7 @@ const steps = ({ rows, classes, median, linear }: Facts): Choice => {
   return measured("training.steps", value, `${passesOf(value * batchSize, rows)}${limit}; ${time}`, finding)
 }
 
-/** The rate for a model of a width, where as wide ones were measured `otherwise`. */
+/** Suggests the learning rate for a model of a width; `otherwise` for widths up to the largest measured one. */
 const rateOf = (hiddenSize: number, otherwise: Choice): Choice => {
   if (hiddenSize <= WIDEST_MEASURED.encoder) return otherwise
   const reason = `the model is ${hiddenSize} wide, more than the ${WIDEST_MEASURED.encoder} that were measured`
@@ -113,7 +113,10 @@ const rate = (steps: number): Choice =>
       )
     : measured("optimizer.learningRate", rates.loraProFull, "", findings.fullFormRate)
 
-/** LoRA at every linear layer under LoRA-Pro, from the method to the schedule. `rate`: that of models as wide as were measured. */
+/**
+ * Suggests LoRA-Pro at every linear layer, from the method to the schedule. `rate`: learning rate for models up to the largest measured
+ * width.
+ */
 export const loraPro = (
   { narrowest, hiddenSize, newHead }: Pick<Facts, "narrowest" | "hiddenSize" | "newHead">,
   rate: Choice
@@ -128,7 +131,7 @@ export const loraPro = (
   measured("optimizer.schedule.warmup", warmup, "", findings.warmup)
 ]
 
-/** Where texts are cut. */
+/** Suggests the maximum number of tokens per text. */
 const maxLength = ({ p95, longest, positions }: Facts): Choice => {
   const round = roundLength(p95)
   const value = Math.min(round, positions)
@@ -140,7 +143,7 @@ const maxLength = ({ p95, longest, positions }: Facts): Choice => {
   return { path: "data.maxLength", value, reason }
 }
 
-/** Values for everything that the data and the model decide, in the order of a plan. */
+/** Suggests values for every field that depends on the data and the model, in the order of a plan. */
 export const choose = (facts: Facts): ReadonlyArray<Choice> => {
   const length = steps(facts)
   const number = length.value as number
@@ -161,7 +164,7 @@ const cautions = (facts: Facts): ReadonlyArray<string> => [
     : ["optimizer.headLearningRate is not set, so the head uses learningRate: heads on a pooler were not measured"])
 ]
 
-/** What such plans can give up for memory. `finding`: what the rate of plain LoRA rests on. */
+/** Returns remedies of such plans that reduce memory. `finding`: source of the learning rate of plain LoRA. */
 export const headTurns = (
   choices: ReadonlyArray<Choice>,
   shortest: number | null,
@@ -181,8 +184,8 @@ export const headTurns = (
   })
 
 /**
- * Suggests plans of a kind with a head. `classesOf`: number of classes of its rows; null for numbers. `hasAccuracy`: it is
- * among what is measured.
+ * Suggests plans of a kind with a head. `classesOf`: number of classes of its rows; null for numeric targets. `hasAccuracy`: whether
+ * accuracy is one of its metrics.
  */
 export const headSuggesting = <R extends Resolved>(
   classesOf: (data: R["data"]) => number | null,
@@ -199,6 +202,6 @@ export const headSuggesting = <R extends Resolved>(
     estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows)
 })
 
-/** Models whose config.json names a family of encoders. */
+/** Whether config.json of a model names a family of encoders. */
 export const isEncoder = ({ modelType }: NamedModel): boolean =>
   typeof modelType === "string" && Object.hasOwn(families, modelType)

@@ -1,4 +1,4 @@
-/** Adapters of PEFT over models of images with a classifier. PEFT has no task for them: the base says what it is. */
+/** Converts PEFT adapters over image classifiers. PEFT has no task type for them: the task comes from the base model. */
 import * as Effect from "effect/Effect"
 import { ModelError, placeOf, readJson } from "../../models/index.ts"
 import { describeImageModel, imageFamilies } from "../../models/vision/index.ts"
@@ -33,19 +33,19 @@ export const adoptImages: Adopting = {
   sample: ([label = ""]) => [{ image: grey, label }]
 }
 
-/** Of a base without classes of its own. */
+/** Returns the error for a base model without classes. */
 const unlabelled = (source: string) => {
   const problem = `neither the base model nor an adapter of its towers contains label names; start a plan from the adapter (adapter.from) and name the labels there (model.task, data.labels)`
   return new ModelError({ folder: source, problems: [problem] })
 }
 
-/** The base's names of its classes, where it has as many. */
+/** Returns the base model's class names if their number matches. */
 const ownNames = (source: string, classes: number, otherwise: ReadonlyArray<string>) =>
   describeImageModel(source, { head: "new" }).pipe(
     Effect.map(({ labels }) => (labels.length === classes ? labels : otherwise)),
     Effect.orElseSucceed(() => otherwise)
   )
 
-/** A grey pixel as PNG: any image shows whether two models are the same. */
+/** A grey pixel as PNG, for comparing two models. */
 const grey =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNoaGgAAAMEAYFL09IQAAAAAElFTkSuQmCC"

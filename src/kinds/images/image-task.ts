@@ -1,4 +1,4 @@
-/** What is to be known of a task of models of images. */
+/** Tasks of image models. */
 import type * as Effect from "effect/Effect"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import type { Preparing } from "../../data/images/index.ts"
@@ -14,57 +14,57 @@ export type Task = ImagesPlan["model"]["task"]
 /** The `model` section of plans of a task. */
 type Section<T extends Task> = ImagesPlan["model"] & { readonly task: T }
 
-/** So many sequences of a length, and the blocks that they go through. */
+/** Sequences of one length and the blocks that they pass through. */
 interface Sequences extends Pick<ImageDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers"> {
   readonly size: number
   readonly length: number
 }
 
-/** A model of a task, before a weight is read. */
+/** An image model of a task, before its weights are read. */
 export interface DescribedImages extends ImageDescription {
   /** short name of the task */
   readonly title: string
   /** name of the model before training */
   readonly untrained: string
-  /** the class of transformers' that it is written as */
+  /** transformers class that the model is saved as */
   readonly className: string
-  /** the pipeline of transformers.js for images has a class of it */
+  /** whether transformers.js's image pipeline supports the class */
   readonly inPipeline: boolean
   readonly processing: Processing
   /** sequences that pass through separate blocks in every step, whatever the batch; absent without a second tower */
   readonly textTower?: Sequences | undefined
   /** assumptions, one sentence each */
   readonly notes: ReadonlyArray<string>
-  /** The model on the device, for as long as the scope. */
+  /** Loads the model on the device, until the scope closes. */
   readonly load: (options: LoadFolderOptions) => Effect.Effect<ImageModel, ModelError, World>
 }
 
-/** On the device, with what makes its images ready. */
+/** An image model on the device and its image processor. */
 export type ImagesModel = DescribedImages & ImageModel & Preparing
 
 // methods, whose argument a task narrows to its own
-/** What there is of a task. */
+/** A task of image models. */
 export interface ImageTask<T extends Task = Task> {
-  /** what is trained without adapted layers */
+  /** noun phrase for the trained parameters without adapted layers */
   readonly alone: string
-  /** the Hub's name of what it does */
+  /** the Hub's name of the task */
   readonly pipeline: string
   /** Returns Python code that uses a merged folder. */
   mergedPython(task: T, labels: ReadonlyArray<string>): ReadonlyArray<string>
   /** Returns Python code that uses an adapter over its base model. */
   python(task: T, place: AdapterPlace): ReadonlyArray<string>
-  /** `labels`: in the order of the logits; absent: the checkpoint's own */
+  /** Describes the model of a folder. `labels`: in the order of the logits; default: the checkpoint's. */
   describe(
     model: Section<T>,
     labels: ReadonlyArray<string> | undefined
   ): Effect.Effect<DescribedImages, ModelError, World>
-  /** Where a task suits a base better than the default: what of it a plan says, and why. `config`: the base's config.json. */
+  /** Returns values of a plan for a base that suits this task better than the default, and why. `config`: the base's config.json. */
   suits?(config: Readonly<Record<string, unknown>>): Choice | undefined
-  /** Labels for data that could not be read, so that the model is judged all the same. */
+  /** Returns placeholder labels for data that could not be read, so that the model is still checked. */
   standIns(model: Section<T>): ReadonlyArray<string> | undefined
-  /** What config.json of a merged folder says of it that its base's does not. */
+  /** Returns fields of a merged folder's config.json that the base's lacks. */
   config(model: DescribedImages): Readonly<Record<string, unknown>>
-  /** The section with the base's own head; absent: there is no head. */
+  /** Returns the section with the base's own head; absent for tasks without a head. */
   withOwnHead?(model: Section<T>): Section<T>
 }
 
@@ -81,7 +81,7 @@ interface AdapterPlace {
 
 export const photo = 'image = Image.open("photo.jpg").convert("RGB")'
 
-/** An adapter under transformers' class with a linear head. */
+/** Returns Python lines that use an adapter under transformers' class with a linear head. */
 export const classifierLines = ({ plan, base, adapter, labels }: AdapterPlace): ReadonlyArray<string> => {
   const isPeft = peftReader(plan) !== null
   return [
@@ -108,7 +108,7 @@ export const classifierLines = ({ plan, base, adapter, labels }: AdapterPlace): 
   ]
 }
 
-/** A merged folder as transformers' pipeline for images. */
+/** Python lines that use a merged folder in transformers' pipeline for images. */
 export const pipelineLines: ReadonlyArray<string> = [
   "from transformers import pipeline",
   "",

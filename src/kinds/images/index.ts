@@ -1,4 +1,4 @@
-/** Labelled images and a Hugging Face model of images. */
+/** Image classification with a Hugging Face model: plans. */
 
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -36,7 +36,7 @@ import { adoptImages } from "./adopt.ts"
 import type { ResolvedImagesPlan } from "./run.ts"
 import { type DescribedImages, describeImages, suitableTask, taskOf } from "./task.ts"
 
-/** All problems come back together. */
+/** Resolves a plan over images. Fails with all problems at once. */
 const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedImagesPlan, ResolveError, World> =>
   Effect.gen(function* () {
     const open = (section: ImagesPlan["data"]) =>
@@ -89,7 +89,7 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
 // batches are made ready ahead, and each is on the device too
 const pixelsHeld = 4
 
-/** `rows`: of the training split; no batch has more. */
+/** Estimates memory in bytes. `rows`: number of training rows, an upper bound of the batch size. */
 export const estimateMemory = (
   plan: ImagesPlan,
   model: DescribedImages,
@@ -112,7 +112,7 @@ export const estimateMemory = (
   )
 }
 
-/** Of sequences that are as many in an evaluation as in training. */
+/** Returns activation values of the text tower, whose number of sequences is the same in training and evaluation. */
 const textTowerActivations = (
   { adapter, training }: ImagesPlan,
   textTower: NonNullable<DescribedImages["textTower"]>

@@ -1,4 +1,7 @@
-/** What is made of a run over images: a card for its adapter, base + s·BA as a folder that transformers loads, and the forward pass for other engines: pixels in, logits out. */
+/**
+ * Image classification: the adapter's model card, base + s·BA as a folder that transformers loads, and the forward pass for other engines
+ * (pixels in, logits out).
+ */
 
 import type { Tensor4D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -77,7 +80,7 @@ const merged = (
   })
 }
 
-/** Logits [rows, classes] of the rows that are compared. */
+/** Returns logits [rows, classes] of the rows to compare. */
 const checkedLogits = (adapted: Adapted<ImagesModel>, plan: ImagesPlan, source: ClassificationSplit) => {
   const rows = Math.min(CHECKED_ROWS, source.rows)
   const { evaluateBatchSize: batchSize } = plan.training
@@ -105,7 +108,7 @@ const imagesCard = (source: CardSource<ResolvedImagesPlan>): CardParts => {
   }
 }
 
-/** In Python with PEFT or transformers, and here. */
+/** Returns code that loads the adapter, in Python with PEFT or transformers and with this library. */
 const loadingCode = (source: CardSource<ResolvedImagesPlan>): string => {
   const { resolved, report, base, adapter } = source
   const { plan } = resolved

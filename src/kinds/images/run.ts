@@ -1,4 +1,4 @@
-/** Labelled images and a Hugging Face model of images. */
+/** Image classification with a Hugging Face model: training and inference. */
 import * as Effect from "effect/Effect"
 import type { ImagesPlan } from "../../../schemas/index.ts"
 import {

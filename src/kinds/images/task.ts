@@ -1,6 +1,5 @@
 /**
- * What a model of images is trained to do, each task one value: how its model is described and loaded, and as what it is written. Nothing
- * else of this kind knows a task by its name.
+ * The tasks of image models, by name: description, loading and transformers class. No other module of this kind depends on a task's name.
  */
 
 import * as Effect from "effect/Effect"
@@ -48,7 +47,7 @@ const tasks = { "image-classification": classification, "zero-shot": zeroShot } 
 
 export const taskOf = ({ model }: Pick<ImagesPlan, "model">): ImageTask => tasks[model.task.kind]
 
-/** The task that suits the model at `source`, and why, where that is not the default. */
+/** Returns the task that suits the model at `source`, and why, if it is not the default. */
 export const suitableTask = (source: string) =>
   Effect.map(
     Effect.flatMap(placeOf(source), (folder) => readJson(folder, "config.json")),
@@ -60,6 +59,6 @@ export const suitableTask = (source: string) =>
         : undefined
   )
 
-/** The model of a plan whose classes are known, or are the checkpoint's own. */
+/** Describes the model of a plan whose classes are known, or are the checkpoint's. */
 export const describeImages = ({ model, data }: Pick<ImagesPlan, "model" | "data">) =>
   taskOf({ model }).describe(model, data.labels)

@@ -1,10 +1,10 @@
-/** CLIP with its zero-shot head: its text tower says what a label looks like. */
+/** CLIP with its zero-shot head: embeddings of the labels by its text tower are the classifier's weights. */
 import * as Effect from "effect/Effect"
 import { describeZeroShot, imageFamilies, loadZeroShot, readProcessing } from "../../models/vision/index.ts"
 import { peftReader, python } from "../../output/index.ts"
 import { photo, type TaskOf } from "./image-task.ts"
 
-/** of transformers */
+/** transformers class */
 const CLASS = "CLIPModel"
 
 const adapted = { vision: "image tower adapted", both: "both towers adapted" } as const
@@ -63,7 +63,7 @@ const longest = (prompts: ReadonlyArray<ReadonlyArray<number>>): number =>
 interface Parts {
   readonly imports: ReadonlyArray<string>
   readonly places: ReadonlyArray<string>
-  /** what becomes of the base */
+  /** lines of Python that change `model` after it is loaded */
   readonly model: ReadonlyArray<string>
 }
 

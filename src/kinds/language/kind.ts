@@ -1,6 +1,6 @@
 /**
- * A plan for a model that writes texts, whatever its rows are, before its weights are read: their headers, the tokenizer and its template, every row of the data,
- * the memory it takes. Which models there are, and what their activations are, each kind of them says (`WritingModels`): causal ones here.
+ * Kinds over models that generate text, before weights are read: headers of the weights, the tokenizer and its template, every row of the
+ * data, memory. `WritingModels` defines a family of models and its activations; causal models are defined here.
  */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -36,15 +36,15 @@ import type { CausalTokenizer } from "../../tensors/index.ts"
 import type { RunKind, World } from "../contract/index.ts"
 import { withCosts } from "../contract/resolved.ts"
 
-/** A causal model, and the file or folder that its weights are read from. */
+/** A causal model, and the file or folder of its weights. */
 interface DescribedCausal extends CausalDescription {
   readonly origin: CheckpointSource
 }
 
-/** A plan for a causal language model, whatever its rows are. */
+/** A plan for a causal language model, with any rows. */
 export type LanguagePlan = CausalPlan | PreferencePlan
 
-/** A plan whose rows are cut at `data.maxLength`. */
+/** A plan whose rows are truncated to `data.maxLength`. */
 type WritingPlan = RunPlan & {
   readonly model: Pick<CausalPlan["model"], "weights">
   readonly data: { readonly maxLength: number }
@@ -65,21 +65,21 @@ const describeLanguagePlan = ({ model }: LanguagePlan) =>
     return described
   })
 
-/** Operations on models of one form before their weights are read. */
+/** Operations on a family of models before their weights are read. */
 export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable> {
   readonly open: (plan: Plan) => Effect.Effect<
     {
       readonly model: Model
       readonly tokenizer: CausalTokenizer
-      /** the folder or file */
+      /** folder or file of the model */
       readonly base: string
-      /** tokens of a row that the model has places for; Infinity where it has no such bound */
+      /** maximum number of tokens per row; Infinity without a limit */
       readonly positions: number
     },
     ModelError | DataError,
     World
   >
-  /** `sequences`: of a batch for each of its rows */
+  /** estimates memory in bytes; `sequences`: sequences per row of a batch */
   readonly memory: (
     plan: Plan,
     model: Model,
@@ -89,15 +89,15 @@ export interface WritingModels<Plan extends WritingPlan, Model extends Adaptable
   ) => MemoryEstimate
 }
 
-/** What plans for such models differ in. `maxLength`: of the plan, and no more than the model's. */
+/** The parts of plans that differ between kinds of rows. `maxLength`: the smaller of the plan's and the model's limits. */
 export interface WritingRows<Plan extends WritingPlan, Model extends Adaptable, Data extends OpenedData> {
   readonly open: (plan: Plan, tokenizer: CausalTokenizer, model: Model) => Effect.Effect<Data, DataError, World>
-  /** the plan with what its data shows */
+  /** returns the plan with the fields that its data determines */
   readonly filled: (plan: Plan, data: Data, tokenizer: CausalTokenizer) => Plan
   readonly batchesPerEpoch: (plan: Plan, data: Data, maxLength: number) => Effect.Effect<number, DataError>
-  /** tokens of a row of data, on average */
+  /** mean number of tokens per row */
   readonly tokens: (data: Data, maxLength: number) => Effect.Effect<number, DataError>
-  /** sequences of a batch for each of its rows */
+  /** sequences per row of a batch */
   readonly sequences: number
   /** whether batches contain the same rows in every epoch */
   readonly sameRows: (plan: Plan) => boolean
@@ -158,13 +158,13 @@ const tooLong = ({ data }: WritingPlan, positions: number): ReadonlyArray<string
     ? [`data.maxLength ${data.maxLength} is more than the model's ${positions} positions; rows are cut at ${positions}`]
     : []
 
-/** Numbers of the logits that exist at a time (`kernels/linear-cross-entropy.ts`). */
+/** Maximum number of logits that exist at a time (`kernels/linear-cross-entropy.ts`). */
 export const LOGITS = 2 ** 23
 
 /**
- * Of a decoder, a batch whose rows are all `data.maxLength` long: for each layer its input, two norms, q, k and v (turned as well),
- * attention's output and its rows' statistics, and the gate's and up projections with what SwiGLU saves; after the layers, of the
- * output layer, logits of a chunk of rows alone. `sequences`: of a batch for each of its rows.
+ * Estimates memory in bytes for a decoder and a batch whose rows all have `data.maxLength` tokens. Each layer keeps its input, two norms,
+ * q, k and v (and rotated q and k), attention's output and its rows' statistics, and the gate and up projections with the values that
+ * SwiGLU saves; the output layer keeps logits of one chunk of rows. `sequences`: sequences per row of a batch.
  */
 export const estimateMemory = (
   plan: LanguagePlan,
@@ -206,14 +206,14 @@ const languageWords = {
   })
 }
 
-/** How long the rows of a split are, and how much of them is learned. */
+/** Describes the lengths of a split's rows, and the fraction of learned tokens. */
 const rowsText = ({ truncated, learned, tokens: { p50, p95, max } }: CausalSplitDescription): string => {
   const cut = truncated > 0 ? `; ${percent(truncated)} are longer` : ""
   return `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${cut}; ${percent(learned)} of the tokens are learned`
 }
 
 interface LanguageData extends OpenedData {
-  /** the first training row as the model will see it */
+  /** the first training row as the model's input */
   readonly sample: () => Effect.Effect<RenderedSample, DataError>
   readonly describe: () => ReadonlyArray<CausalSplitDescription>
 }
@@ -223,16 +223,16 @@ type LanguageKindOf<Plan extends LanguagePlan, Data extends LanguageData> = RunK
   ResolvedLanguagePlan<Plan, Data>
 >
 
-/** What a kind over causal language models has of its own. */
+/** The parts of a kind over causal language models that differ between kinds. */
 interface LanguageKind<Plan extends LanguagePlan, Data extends LanguageData>
   extends Pick<
     LanguageKindOf<Plan, Data>,
     "metrics" | "headline" | "baseline" | "suggesting" | "detecting" | "adopting" | "runner" | "publisher"
   > {
   readonly rows: LanguageRows<Plan, Data>
-  /** the end of the sentence about a split's rows */
+  /** end of the sentence about a split's rows */
   readonly each?: string
-  /** whether the data are conversations, so that the model is spoken to */
+  /** whether the data are conversations, so that prompts use the chat template */
   chats(data: Plan["data"]): boolean
 }
 

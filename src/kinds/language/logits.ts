@@ -1,4 +1,4 @@
-/** Logits by which a merged language model is held against what was merged. */
+/** Logits for comparing a merged language model with its base and adapter. */
 import type { Tensor1D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import { type CausalOutput, logitsOf } from "../../models/causal/index.ts"
 import { type BatchOf, type Network, toDevice } from "../../models/index.ts"
 import { type DeviceReadError, readTensor } from "../../tensors/index.ts"
 
-/** Rows that the two models are compared on: a row of logits is as long as the vocabulary, and a row of text may be long. */
+/** Number of compared rows: a row of logits is as long as the vocabulary, and a text may be long. */
 export const CHECKED_TEXTS = 16
 
 interface Labelled {
@@ -19,7 +19,7 @@ interface Labelled {
   readonly labels: Int32Array // [size·length]
 }
 
-/** `[rows, vocabulary]`: of what should come at the last label of each row, which has seen all before it. */
+/** Returns logits [rows, vocabulary] of the last label of each row, predicted from all tokens before it. */
 export const lastLogits = <M extends Network, B extends BatchOf<M> & Labelled, E, R>(
   adapted: Adapted<M>,
   batches: Stream.Stream<B, E, R>

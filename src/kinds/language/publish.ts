@@ -1,4 +1,7 @@
-/** What is made of a language model's run: the card of its adapter, and the merged model as a Hugging Face folder, from a folder or a .gguf file. */
+/**
+ * Publishes runs of language models: the adapter's model card, and the merged model as a Hugging Face folder, from a folder or a .gguf
+ * file.
+ */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
@@ -29,18 +32,18 @@ import { CHECKED_TEXTS, lastLogits } from "./logits.ts"
 
 type AdaptedCausal = Adapted<CausalModel>
 
-/** A language model with what it learned, whose rows can be asked. */
+/** A trained language model with the rows of its plan. */
 interface LanguageRun {
   readonly plan: LanguagePlan
   readonly adapted: AdaptedCausal
   readonly steps: number
-  /** it learned conversations */
+  /** whether it was trained on conversations */
   readonly chat: boolean
-  /** the rows of its plan, with the tokenizer of a model */
+  /** opens the rows of its plan with the tokenizer of a model */
   readonly splits: (adapted: AdaptedCausal) => Effect.Effect<Splits<CausalSplit>, DataError | ModelError, World>
 }
 
-/** See `Publisher.merge`. */
+/** Merges a run and verifies the result; see `Publisher.merge`. */
 export const mergedLanguage = ({ plan, adapted, steps, chat, splits }: LanguageRun, run: string, folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -68,7 +71,7 @@ export const mergedLanguage = ({ plan, adapted, steps, chat, splits }: LanguageR
     })
   })
 
-/** Logits [rows, vocabulary] of what should follow the last token before the end, which has seen all before it. */
+/** Returns logits [rows, vocabulary] for the token after the last but one, predicted from all tokens before it. */
 const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, source: CausalSplit) =>
   Effect.gen(function* () {
     const { padMultiple } = yield* Device
@@ -118,7 +121,7 @@ export const languageCard = (source: Source, learned: string, settings: CardPart
   limits: "may generate wrong statements as fluently as right ones."
 })
 
-/** A GGUF file is one that transformers reads as well, with its weights dequantised. */
+/** Returns code that loads the model. transformers reads the same .gguf file, with dequantised weights. */
 const loadingCode = (source: Source): string => {
   const { resolved, report, base, adapter } = source
   const gguf = /^(?:(.*)[\\/])?([^\\/]+\.gguf)$/.exec(base)
@@ -150,7 +153,7 @@ const loadingCode = (source: Source): string => {
   ].join("\n\n")
 }
 
-/** As one word of a shell's command line. */
+/** Quotes a text as one word of a shell's command line. */
 const word = (text: string): string => (/^[\w./:@+-]+$/.test(text) ? text : JSON.stringify(text))
 
 interface LlamaCppCode {

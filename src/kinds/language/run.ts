@@ -1,4 +1,4 @@
-/** What runs of language models share, whatever their rows are: how they are loaded, saved and restored. */
+/** Shared by runs of language models, with any rows: loading, saving and restoring. */
 import * as Effect from "effect/Effect"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
@@ -13,7 +13,7 @@ import { adapterFolder } from "../contract/adapter-folder.ts"
 import type { AskedField, Loadable } from "../contract/index.ts"
 import type { LanguagePlan, ResolvedLanguagePlan } from "./kind.ts"
 
-/** A language model was asked for labels. */
+/** Labels were requested from a language model. */
 class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
   override get message() {
     return "runs of language models have no labels to predict: use generate or chat"
@@ -33,7 +33,7 @@ export const loadLanguage = ({ plan, model, selected }: Loadable<Resolved>) =>
     return planned
   })
 
-/** Tokens of a row at most. */
+/** Returns the maximum number of tokens per row. */
 export const longest = ({ data }: LanguagePlan, { maxLength }: Pick<CausalModel, "maxLength">): number =>
   Math.min(data.maxLength, maxLength)
 
@@ -54,7 +54,7 @@ const PROMPT = "prompt"
 // enough for a model to know what it is about
 const BEGINNING = 60 // characters
 
-/** What of a row is given to the model, which writes the rest; "": nothing. */
+/** Returns the prompt of a row; "" for texts without one. */
 const promptOf = (content: CausalContent): string => {
   if (content.kind === "completion") return content.prompt
   if (content.kind === "chat") return content.messages.find(({ role }) => role === "user")?.content ?? ""
@@ -62,13 +62,13 @@ const promptOf = (content: CausalContent): string => {
   return words.length < content.text.length ? words.replace(/\s+\S*$/, "") : words
 }
 
-/** What the model may call in a row, as JSON text; absent where there is nothing. */
+/** Returns the tools of a row as JSON text; absent without tools. */
 const toolsOf = (content: CausalContent): { readonly tools?: string } => {
   const { tools = [] } = content.kind === "chat" ? content : {}
   return tools.length === 0 ? {} : { tools: JSON.stringify(tools, null, 2) }
 }
 
-/** Rows as a user would ask them, with their tools. */
+/** Returns rows as sample inputs, with their tools. */
 const promptsOf = (source: RowSource<CausalRow>, rows: ReadonlyArray<number>) =>
   Effect.map(source.read(rows), (read) =>
     read.flatMap(({ content }) => {
@@ -77,7 +77,7 @@ const promptsOf = (source: RowSource<CausalRow>, rows: ReadonlyArray<number>) =>
     })
   )
 
-/** What runners of language models share. `of`: the rows as prompts and their continuations. */
+/** Members shared by runners of language models. `of`: converts a split to prompts and completions. */
 export const languageRunner = <Source>(of: (source: Source) => RowSource<CausalRow>) => ({
   asking: {
     fields: (): readonly [AskedField] => [{ name: PROMPT, type: "text" }],

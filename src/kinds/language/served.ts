@@ -1,8 +1,9 @@
 /**
- * A language model as other engines write with it: tokens and the keys and values of those before in, logits and all keys and values out.
+ * A language model for generation in other engines. Inputs: tokens, and keys and values of earlier tokens. Outputs: logits, and all keys
+ * and values.
  *
- * The pass is the one that is trained, with another attention: keys and values of earlier tokens come before the batch's own, as in
- * `generation/cache.ts`, and which places hold tokens `attention_mask` says.
+ * The forward pass of training with a different attention: keys and values of earlier tokens precede those of the batch, as in
+ * `generation/cache.ts`, and `attention_mask` marks the positions of tokens.
  */
 
 import type { Tensor, Tensor1D, Tensor2D, Tensor4D } from "@tensorflow/tfjs-core"
@@ -25,7 +26,7 @@ import { ModelError, type Network } from "../../models/index.ts"
 import { causalTokenizerUse, mergedCausalConfig } from "../../output/index.ts"
 import { type Served, type ServedInput, script } from "../contract/served.ts"
 
-/** Rows of the tables of angles at most: a file of more positions would be tables. */
+/** Maximum number of rows in the tables of angles, which bounds the size of the file. */
 const MOST_POSITIONS = 32_768
 
 const cached = (kind: "key" | "value", layer: number) => `past_key_values.${layer}.${kind}`
@@ -46,7 +47,7 @@ const inputsOf = ({ layers, keyValueHeads, headDim }: CausalModel): ReadonlyArra
   ]
 }
 
-/** cos and sin of every position, for as long as the scope. Fails where a text's length decides over them. */
+/** Returns cos and sin of every position, until the scope closes. Fails if they depend on the length of a text. */
 const anglesOf = ({
   source,
   decoder,
@@ -78,7 +79,7 @@ const flat = (x: Tensor): Tensor2D => {
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * places, heads * d])
 }
 
-/** What a .gguf file says in the place of a folder's files. */
+/** Returns the contents of a .gguf file that a folder would have as JSON files. */
 const filesOf = ({ tokenizer, generationConfig }: CheckpointSource): Served["files"] => ({
   ...(isRecord(tokenizer) ? { "tokenizer.json": tokenizer } : {}),
   ...(isRecord(generationConfig) ? { "generation_config.json": generationConfig } : {})

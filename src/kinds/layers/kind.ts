@@ -1,4 +1,7 @@
-/** A kind of runs over a tf.LayersModel, but for its rows: what is said of it, and its plans before weights are read: the model's layers, every row of the data, the memory it takes. */
+/**
+ * Kinds over a tf.LayersModel, without their rows: descriptions, and resolving plans before weights are read (the model's layers, every row
+ * of the data, memory).
+ */
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { SelectedSite } from "../../../adapters/index.ts"
@@ -24,9 +27,9 @@ interface LayersKind<Plan extends LayersPlan, Data extends ClassificationData, R
   readonly called: CalledRows
   readonly suggesting: Suggesting<ResolvedLayersPlan<Plan, Data>>
   readonly detecting: Detecting
-  /** what `predict` is given, as words of a shell */
+  /** arguments of `predict`, as words of a shell */
   readonly asked: string
-  /** what `validate` says of images */
+  /** lines of `validate` about images */
   readonly images?: (data: Data) => { readonly text: string; readonly json: object }
 }
 
@@ -64,7 +67,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
     publisher: () => import("./publish.ts").then(({ layersPublisher }) => layersPublisher(rows, called))
   }) satisfies RunKind<Plan, ResolvedLayersPlan<Plan, Data>>
 
-/** The model of a plan whose classes are known; of one whose rows were not looked at, with numbers for names. */
+/** Describes the model of a plan whose classes are known; numbered classes if its rows were not read. */
 const describeLayers = ({ model, data }: LayersPlan) =>
   describeLayersClassifier(model.source, { head: model.head, labels: data.labels })
 
@@ -104,7 +107,7 @@ const resolveLayers =
       })
     })
 
-/** What a plan did not ask for and gets, because its model has other classes. */
+/** Returns a warning if the head is replaced because the data has different classes. */
 const replacedHead = ({ model }: LayersPlan, { newHead, labels }: DescribedLayers): ReadonlyArray<string> =>
   newHead === null || typeof model.head === "string"
     ? []
@@ -113,8 +116,8 @@ const replacedHead = ({ model }: LayersPlan, { newHead, labels }: DescribedLayer
       ]
 
 /**
- * Of a `tf.LayersModel`: every layer's output is kept for the backward pass, with a gradient of the same size at a time; patches of
- * convolutions are made piece by piece. The memory includes the user's model and the frozen copy.
+ * Estimates memory in bytes for a `tf.LayersModel`: the output of every layer is kept for the backward pass, with a gradient of the same
+ * size at a time; convolutions build patches in pieces. Includes the user's model and the frozen copy.
  */
 export const estimateMemory = (
   plan: LayersPlan,

@@ -1,4 +1,7 @@
-/** What is made of a run over a `tf.LayersModel`: a card, and the merged model as model.json and weights.bin, which `tf.loadLayersModel` reads. */
+/**
+ * Publishes runs over a `tf.LayersModel`: the adapter's model card, and the merged model as model.json and weights.bin for
+ * `tf.loadLayersModel`.
+ */
 
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -40,7 +43,7 @@ type PublisherOf<Plan extends LayersPlan, Data extends ClassificationData, Ready
   ClassificationSplit
 >
 
-/** `called`: what a card calls the rows. */
+/** Creates a publisher. `called`: names of the rows in model cards. */
 export const layersPublisher = <Plan extends LayersPlan, Data extends ClassificationData, Ready>(
   rows: LayersRows<Plan, Data, Ready>,
   called: CalledRows
@@ -55,7 +58,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
       const path = yield* Path.Path
       const device = yield* Device
       const { labels } = adapted.model
-      /** Of the rows that are compared, of those that were not trained on where there are any: [rows, classes]. */
+      /** Returns logits [rows, classes] of the rows to compare, of a split without training rows if there is one. */
       const checkedLogits = (adapted: Adapted<LayersWithRows<Ready>>) =>
         Effect.gen(function* () {
           const splits = yield* open(adapted, plan)
@@ -98,7 +101,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
 
 type AdaptedClassifier = Adapted<LayersClassifier>
 
-/** The model under its adapter, as tfjs saves one. */
+/** Saves the model with the adapter merged into it, in tfjs's format. */
 const saveCopy = (adapted: AdaptedClassifier, source: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -145,13 +148,13 @@ const model = await tf.loadLayersModel(".../model.json")
 export interface CalledRows {
   /** "rows of numbers" */
   readonly rows: string
-  /** one of them */
+  /** name of a single row */
   readonly row: string
   /** unit of training speed: "rows" */
   readonly unit: string
-  /** the rows that a model takes: "rows of 28×28 numbers" */
+  /** returns the name of rows with the model's input shape: "rows of 28×28 numbers" */
   readonly shaped: (shape: string) => string
-  /** task of the results on the Hub */
+  /** the Hub's name of the task */
   readonly task: string
 }
 
@@ -167,7 +170,7 @@ const layersCard =
     limits: classesLimits(report.labels, called.row)
   })
 
-/** With the promises of `tfjs-lora-pro/layers`: the model is the reader's own, loaded as they load it. */
+/** Returns TypeScript that loads the adapter with the promise API of `tfjs-lora-pro/layers`, over a model that the reader loads. */
 const loadingCode = (adapter: string, source: string): string =>
   [
     `In TypeScript, over the model that ${codeSpan(fileName(source))} was loaded as:`,

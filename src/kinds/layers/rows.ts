@@ -1,4 +1,4 @@
-/** What kinds over a `tf.LayersModel` have of their own: how rows become the numbers of its input, and what a row is called. */
+/** The parts that differ between kinds over a `tf.LayersModel`: conversion of rows to the model's input, and names of rows. */
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { ArraysPlan, ImageArraysPlan } from "../../../schemas/index.ts"
@@ -23,7 +23,7 @@ export type ResolvedLayersPlan<
   Data extends ClassificationData = ClassificationData
 > = ResolvedPlan<Plan, DescribedLayers, Data>
 
-/** Of one row. */
+/** Shape of one row, without the batch axis. */
 export type RowShape = ReadonlyArray<number>
 
 /** A loaded model with the resources that prepare its rows. */
@@ -31,7 +31,7 @@ export interface LayersWithRows<Ready> extends LayersClassifier {
   readonly ready: Ready
 }
 
-/** What rows become numbers for. */
+/** Conversion of rows to the input of a model. */
 export interface RowsFor<Plan extends LayersPlan, Ready> {
   readonly plan: Plan
   readonly shape: RowShape
@@ -50,40 +50,40 @@ export interface LayersRows<
   Data extends ClassificationData = ClassificationData,
   Ready = unknown
 > {
-  /** what is wrong with a model's input for such rows, as a sentence that begins with "its input"; undefined: nothing */
+  /** returns why the model's input does not fit such rows, as the end of a sentence that begins with "its input"; undefined if it does */
   problemOfShape(shape: RowShape): string | undefined
-  /** Opens the files of a section until the scope closes; every row has to be one for an input of this shape. All problems at once. */
+  /** Opens the files of a section until the scope closes. Every row must fit an input of this shape. Fails with all problems at once. */
   open(section: Plan["data"], seed: number, shape: RowShape): Effect.Effect<Data, DataError, World>
-  /** Opens what makes rows ready, until the scope closes. */
+  /** Opens the resources that prepare rows, until the scope closes. */
   readonly ready: (plan: Plan, shape: RowShape) => Effect.Effect<Ready, never, World>
-  /** Endless batches from `start` on. Which rows the batch (epoch, index) holds depends on the seed alone. */
+  /** Returns endless batches from `start` on. The rows of batch (epoch, index) depend only on the seed. */
   training(
     split: ClassificationSplit,
     to: RowsFor<Plan, Ready>,
     start: BatchPosition
   ): Stream.Stream<ArrayBatch & Numbered, DataError>
-  /** The first `rows` rows, all unless given, in their order, each once. */
+  /** Returns batches of the first `rows` rows (default: all) in their order, each once. */
   evaluation(
     split: ClassificationSplit,
     to: RowsFor<Plan, Ready>,
     rows?: number | undefined
   ): Stream.Stream<ArrayBatch, DataError>
-  /** How users ask: what they fill in, by the shape of the model's input, and rows of a split to begin with. */
+  /** Input fields by the shape of the model's input, and sample rows of a split. */
   readonly asking: {
     fields(plan: Plan, shape: RowShape): readonly [AskedField, ...ReadonlyArray<AskedField>]
     readonly examples: NonNullable<Runner<Plan, never, Network, ClassificationSplit>["asking"]>["examples"]
   }
-  /** What keeps what a user asks about from being read, as the end of a sentence; undefined: nothing. */
+  /** Returns why an input cannot be read, as the end of a sentence; undefined if it can. */
   problemOf(asked: Asked, plan: Plan, shape: RowShape): string | undefined
-  /** Pixels of the image in a row; absent where rows have none. See `Runner.images`. */
+  /** Reads the number of pixels of a row's image; absent for rows without images. See `Runner.images`. */
   pixels?(asked: Asked, plan: Plan): { readonly pixels: number } | { readonly broken: string }
-  /** What a user asks about, each with the text that its prediction names. `folder`: what paths are relative to. */
+  /** Converts inputs to rows, each with the text of its prediction. `folder`: base of relative paths. */
   asked(
     asked: ReadonlyArray<Asked>,
     plan: Plan,
     folder: string | undefined
   ): Effect.Effect<ReadonlyArray<LabelledText>, DataError>
-  /** Rows that a user asks about. They have no class: the batch's labels are 0. `apart`: on other threads, however few they are. */
+  /** Reads rows without a class: the labels of the batch are 0. `apart`: whether other threads decode even a few rows. */
   read(
     rows: ReadonlyArray<LabelledText>,
     to: RowsFor<Plan, Ready>,

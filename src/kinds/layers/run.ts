@@ -1,4 +1,4 @@
-/** What trains a `tf.LayersModel` over labelled rows. The adapter's folder is one that `loadAdapter` takes. */
+/** Training and inference of a `tf.LayersModel` over labelled rows. `loadAdapter` loads the adapter's folder. */
 import type { Tensor1D } from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"

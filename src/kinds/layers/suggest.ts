@@ -1,4 +1,4 @@
-/** Values of a plan for a `tf.LayersModel`, and a rule for each. */
+/** `tf.LayersModel`: suggests values of a plan, one rule each. */
 import * as Effect from "effect/Effect"
 import type { ClassificationData } from "../../data/index.ts"
 import { readTextFile } from "../../files/index.ts"
@@ -52,7 +52,7 @@ const length = (rows: number): ReadonlyArray<Choice> => {
   ]
 }
 
-/** A lower rank for layers that allow no more: a scale with one output, a convolution over one number. */
+/** Suggests a lower rank for layers that allow no more, such as a scale with one output or a convolution over one channel. */
 const narrowLayers = (sites: ReadonlyArray<LinearSite>, rank: number): ReadonlyArray<Choice> => {
   const narrow = sites
     .map((site) => ({ name: site.name, side: Math.min(site.in, site.out) }))
@@ -69,11 +69,11 @@ const narrowLayers = (sites: ReadonlyArray<LinearSite>, rank: number): ReadonlyA
   ]
 }
 
-/** Whether labels are the numbers of the classes, in whatever order. */
+/** Returns whether labels are the indices of the classes, in any order. */
 const areNumbers = (labels: ReadonlyArray<string>): boolean =>
   labels.every((label) => /^\d+$/.test(label) && Number(label) < labels.length && String(Number(label)) === label)
 
-/** Which class an output of the model is, a model does not say. */
+/** Suggests numeric order for labels that are class indices: a model's file does not state the classes of its outputs. */
 const classOrder = (labels: ReadonlyArray<string>): ReadonlyArray<Choice> => {
   const byNumber = labels.map((_, i) => String(i))
   if (!areNumbers(labels) || labels.every((label, i) => label === byNumber[i])) return []
@@ -92,13 +92,13 @@ const orderCaution = (labels: ReadonlyArray<string>): ReadonlyArray<string> => {
   ]
 }
 
-/** The layer that makes a number for each class, where others are left to adapt. */
+/** Returns the layer that computes a score per class, if other layers remain to adapt. */
 const scoresOf = ({ sites }: Pick<DescribedLayers, "sites">, classes: number): LinearSite | undefined => {
   const last = sites.at(-1)
   return sites.length > 1 && last?.out === classes ? last : undefined
 }
 
-/** The plan's own words for a head that other labels need. */
+/** Returns the choice of a new head if the labels need one. */
 const replacedHead = ({ newHead, labels }: Pick<DescribedLayers, "newHead" | "labels">): ReadonlyArray<Choice> => {
   if (newHead === null) return []
   const reason = `the model has ${newHead.replaced} classes and the data have ${labels.length} labels: a new layer replaces "${newHead.path}" and is trained in full`
@@ -111,13 +111,13 @@ const newHead = (name: string): Choice => ({
   reason: "the output layer is trained in full; it is new if the labels differ from the model's classes"
 })
 
-/** What was measured of models of a kind's sort. */
+/** Measured values and rules of a kind. */
 interface LayersMeasured<Plan extends LayersPlan> {
-  /** whether a last layer that fits the classes is taken to be new */
+  /** whether to train the last layer as a new head although it fits the classes */
   readonly newHead: boolean
   /** values of the plan that the model's file states */
   readonly stated?: (model: DescribedLayers) => ReadonlyArray<Choice>
-  /** what no value of the plan can mend, a sentence each */
+  /** returns problems that no value of the plan can solve, one sentence each */
   readonly cautions: (data: Plan["data"], model: DescribedLayers) => ReadonlyArray<string>
 }
 
@@ -177,7 +177,7 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
 
 export const isTopology = ({ source }: NamedModel): boolean => /\.json$/i.test(source)
 
-/** Whether a model has a layer that scales bytes itself. */
+/** Returns whether a model has a layer that scales bytes. */
 export const rescales = (source: string) =>
   readTextFile(source).pipe(
     Effect.orElseSucceed(() => ""),

@@ -1,4 +1,4 @@
-/** The batches of a plan over texts as the device wants them, in training and in evaluations. */
+/** Batches of plans over texts for the device, in training and in evaluations. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { RunPlan } from "../../../schemas/index.ts"
@@ -12,7 +12,7 @@ interface PlannedOptions extends TrainingBatchOptions {
   readonly padMultiple: number
 }
 
-/** Endless, from `start` on. `maxLength`: tokens of a row at most. */
+/** Returns endless training batches from `start` on. `maxLength`: maximum number of tokens per row. */
 export const plannedBatches = <A, E, R>(
   { seed, training: { batchSize }, data: { bucketPool } }: Pooled,
   maxLength: number,
@@ -23,7 +23,7 @@ export const plannedBatches = <A, E, R>(
     Effect.map(Device, ({ padMultiple }) => batches({ seed, batchSize, bucketPool, maxLength, padMultiple, start }))
   )
 
-/** Each row once. `rows`: the first, this many; all unless given. */
+/** Returns evaluation batches, each row once. `rows`: number of rows, from the beginning; default: all. */
 export const evaluatedBatches = <A, E, R>(
   { training: { evaluateBatchSize: batchSize } }: Pick<RunPlan, "training">,
   maxLength: number,

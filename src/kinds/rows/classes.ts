@@ -1,4 +1,4 @@
-/** Rows with one label each, before weights are read: metrics, a baseline, and what is said of classes. */
+/** Rows with one label each, before weights are read: metrics, the baseline, and descriptions of classes. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { LabelLoss } from "../../../schemas/index.ts"
@@ -22,8 +22,8 @@ export const classMetrics = {
 } satisfies Metrics
 
 /**
- * The head that suits labels where a plan names none: the checkpoint's own (`described`) where its classes are these labels, with the labels
- * in its order, or a new one. `planned`: the labels have a plan's order.
+ * Selects the head if a plan names none: the checkpoint's (`described`) if its classes are these labels, with the labels in its order, or a
+ * new one. `planned`: whether the plan gives the order of the labels.
  */
 export const suitedHead = <E, R>(
   labels: ReadonlyArray<string> | undefined,
@@ -37,7 +37,7 @@ export const suitedHead = <E, R>(
     return suits ? ({ head: "checkpoint", labels: own } as const) : ({ head: "new", labels: undefined } as const)
   })
 
-/** Labelled rows whose classes are those that the plan's loss weighs. */
+/** Opens labelled rows and fails if the plan's loss weights name an unknown class. */
 export const withKnownWeights =
   ({ loss }: { readonly loss?: LabelLoss }) =>
   <Data extends ClassificationData, R>(opened: Effect.Effect<Data, DataError, R>): Effect.Effect<Data, DataError, R> =>
@@ -52,9 +52,9 @@ export const withKnownWeights =
     })
 
 /**
- * The class that most training rows have, given to every row of a split; of equally many the first. As its loss that of the training rows'
- * frequencies as probabilities, the lowest that the same answer to every row is sure to have; left out where they say that a row of the
- * split cannot be.
+ * Returns the baseline: the most frequent class of the training rows for every row of a split; ties are broken in label order. Its loss is
+ * that of the training frequencies as probabilities, the lowest for a constant answer; left out if a class of the split has no training
+ * row.
  */
 export const majorityBaseline = (
   { splits, labels }: ClassificationData,
@@ -77,23 +77,23 @@ export const majorityBaseline = (
   return { of: `always “${shown(labels[most]!)}”, the most frequent class`, scores }
 }
 
-/** "neg 675 (50.0 %), pos 675 (50.0 %)" */
+/** Formats class counts: "neg 675 (50.0 %), pos 675 (50.0 %)". */
 export const classesText = ({ rows, classes }: SplitDescription): string =>
   listed(
     classes.map((own) => `${shown(own.label)} ${wholeNumber(own.rows)} (${percent(rows === 0 ? 0 : own.rows / rows)})`)
   ).join(", ")
 
-/** A label is a word of the data's: it may be anything. */
+/** Formats a label, which can be any text of the data. */
 const shown = (label: string): string => printableLine(cut(label, 60))
 
-/** "pos (98.1 %)", by the softmax probability of the label. */
+/** Formats a label with its softmax probability: "pos (98.1 %)". */
 export const labelText = ({ probabilities = {}, label }: Prediction): string =>
   `${label} (${percent(probabilities[label] ?? 0)})`
 
 // a table of more is no table: 2,000 classes would be 4 million cells
 const mostInTable = 100
 
-/** The confusion matrix as a table; of many classes the pairs that are confused most often. */
+/** Formats the confusion matrix as a table; for many classes, the pairs with the most confusions. */
 export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {
   const { confusion } = evaluation as ClassEvaluation
   const names = labels.map(shown)
@@ -116,7 +116,7 @@ const confusedPairs = (names: ReadonlyArray<string>, confusion: ClassEvaluation[
   return [`${names.length} classes, most often confused:`, listedLines(sorted, line)].join("\n")
 }
 
-/** What kinds whose rows have one label each say alike. */
+/** Facts shared by kinds with one label per row. */
 export const classFacts = {
   metrics: classMetrics,
   headline: ["accuracy", "loss"],

@@ -1,6 +1,6 @@
 /**
- * What the columns of rows hold, by the first of them: the evidence that kinds of runs go by, each piece of it on the one scale of
- * certainty (`sure`).
+ * Evidence for the contents of columns, from the first rows. Kinds of runs detect their tasks with it; all certainties are on one scale
+ * (`sure`).
  */
 import { counted, cut, quoted } from "../../boundary/index.ts"
 import { parseBoundedJson } from "../../files/index.ts"
@@ -9,11 +9,11 @@ import { type Choice, type Columns, choice, type Found, isRow, type Row, sure } 
 /** A column of the first rows. */
 export interface Column {
   readonly name: string
-  /** a value for each row; undefined where a row has none, or a blank one */
+  /** one value per row; undefined for a missing or blank one */
   readonly cells: ReadonlyArray<unknown>
-  /** the cells that are not blank */
+  /** cells that are not blank */
   readonly filled: ReadonlyArray<unknown>
-  /** different values among them */
+  /** number of different filled cells */
   readonly different: number
 }
 
@@ -27,7 +27,7 @@ export const columnsIn = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> =>
     return { name, cells, filled, different: new Set(filled.map((cell) => JSON.stringify(cell))).size }
   })
 
-/** The first usual name that is among the columns, in whatever case. */
+/** Returns the first of `names` that is among the columns, ignoring case. */
 export const usual = (names: ReadonlyArray<string>, among: ReadonlyArray<string>): string | undefined =>
   names.flatMap((name) => among.filter((one) => one.toLowerCase() === name.toLowerCase()))[0]
 
@@ -38,13 +38,13 @@ const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
 const numberIn = (cell: unknown): number =>
   typeof cell === "number" ? cell : typeof cell === "string" && decimal.test(cell) ? Number(cell) : Number.NaN
 
-/** Its numbers, a value for each cell that is not blank; undefined: other things too. */
+/** Returns the numbers of a column, one per filled cell; undefined if one of them is not a number. */
 export const numbersIn = ({ filled }: Column): ReadonlyArray<number> | undefined => {
   const numbers = filled.map(numberIn)
   return numbers.length > 0 && numbers.every(Number.isFinite) ? numbers : undefined
 }
 
-/** A list, or one as JSON text, as tables have it. */
+/** Returns the list of a cell, also from JSON text, as in tables; undefined for other cells. */
 export const listIn = (cell: unknown): ReadonlyArray<unknown> | undefined => {
   if (Array.isArray(cell)) return cell
   const parsed = typeof cell === "string" && cell.trimStart().startsWith("[") ? parseBoundedJson(cell) : undefined
@@ -63,13 +63,13 @@ const isEvery = ({ filled }: Column, test: (cell: unknown) => boolean): boolean 
 const isFlag = (cell: unknown): boolean => /^(0|1|true|false)$/i.test(String(cell))
 const isScalar = (cell: unknown): boolean => ["string", "number", "boolean"].includes(typeof cell)
 
-/** Numbers as text, with a comma or a sign of a currency too, dates and addresses: no texts, and no names of classes. */
+/** Returns whether a cell is a number (also with a comma or a currency sign), a date or an address, and so neither a text nor a class. */
 const isMeasure = (cell: unknown): boolean =>
   /^\s*([^\p{L}]*\d[^\p{L}]*|\d{4}-\d\d-\d\d[T ].*|https?:\/\/\S+|[0-9a-f]{8}-[0-9a-f-]{27})\s*$/iu.test(String(cell))
 
 const keyName = /^(|id|idx|index|row|nr|no|number|key|uuid|guid|unnamed: 0)$|[_ -]id$|[a-z]Id$/i
 
-/** Numbers or names that tell rows apart and say nothing of them. */
+/** Returns whether a column has identifiers: numbers or names that only distinguish rows. */
 export const isKey = (column: Column): boolean => {
   const { name, filled, different } = column
   if (different < filled.length || filled.length < 2) return false
@@ -79,7 +79,7 @@ export const isKey = (column: Column): boolean => {
   return isCounted || keyName.test(name)
 }
 
-/** What is known of where rows are from, which is seldom what is learned. */
+/** Names of columns with the origin of rows, which is rarely a target. */
 const aboutRows =
   /^(split|source|lang|language|locale|user|username|author|date|time|year|month|country|city|domain|file)$/i
 
@@ -96,25 +96,25 @@ const isTextColumn = (column: Column): boolean =>
   !isEvery(column, (cell) => listIn(cell) !== undefined) &&
   !isKey(column)
 
-/** The columns that hold a text in every row. */
+/** Returns the columns with a text in every row. */
 export const textsIn = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> => columns.filter(isTextColumn)
 
-/** Whether a column's texts are sentences, not names or words: few people have names of four words. */
+/** Returns whether the texts of a column are sentences rather than names or words: at least four words on average, or long. */
 export const isProse = (column: Column): boolean => wordsOf(column) >= 4 || lengthOf(column) >= 40
 
-/** Whether values come back, as classes do and texts do not. */
+/** Returns whether values repeat, as classes do and texts do not. */
 export const comesBack = ({ filled, different }: Column): boolean => different > 1 && different <= filled.length / 2
 
 // ——— the text, or the two
 
-/** A column, or two, with what they are read as, and how sure that is. */
+/** One or two columns, their interpretation, and its certainty. */
 export interface Evidence {
   readonly columns: Columns
   readonly certainty: number
   readonly choices: ReadonlyArray<Choice>
 }
 
-/** Two texts of a row, as data sets call them. */
+/** Common names of two texts of a row. */
 export const textPairs = [
   ["text", "textPair"],
   ["text", "text_pair"],
@@ -129,13 +129,13 @@ export const textPairs = [
   ["query", "document"]
 ] as const
 
-/** Columns of a text as data sets call them, the commonest first. */
+/** Common names of text columns, the most common first. */
 const usualTexts = [
   ...["text", "sentence", "review", "comment", "content", "message", "tweet", "utterance", "body"],
   ...["abstract", "description", "headline", "post", "document"]
 ]
 
-/** The pair whose names the columns have. */
+/** Returns the first pair of names that the columns have. */
 export const pairIn = <Pair extends readonly [string, string]>(
   pairs: ReadonlyArray<Pair>,
   columns: ReadonlyArray<Column>
@@ -155,10 +155,10 @@ const evidence = (names: Columns, certainty: number, reasons: Readonly<Record<st
   )
 })
 
-/** Most texts of which a user is asked which is meant. */
+/** Maximum number of text columns between which a user chooses. */
 const MOST_TEXTS = 3
 
-/** The text, or the two, that a row is read by; several where it is not clear which. `taken`: columns that hold something else. */
+/** Returns the text column or pair that the model reads; several if it is not clear which. `taken`: columns with other contents. */
 export const textEvidence = (
   all: ReadonlyArray<Column>,
   { text, textPair }: Columns,
@@ -200,7 +200,7 @@ export const textEvidence = (
 
 // ——— what is learned of it
 
-/** Of labels, as data sets call them: those that mean nothing else, and those that may. */
+/** Common names of label columns: unambiguous ones, and possible ones. */
 const certainLabel = /^(.*[_ ])?(label|labels|class|category|sentiment|target|intent)$/i
 const likelyLabel = /^(stars|rating|emotion|topic|topics|type|kind|genre|spam|is[_A-Z].*|.*_type)$/i
 
@@ -214,7 +214,7 @@ const LONGEST = { words: 4, characters: 60 }
 const MOST_NUMBERED_CLASSES = 20
 const ORDERED = 4
 
-/** Separators of labels in a cell, as tables have them. */
+/** Separators of labels in a cell of a table. */
 const separators = ["|", ";", ",", "/"] as const
 
 const partsOf = (cell: unknown, separator: string): ReadonlyArray<string> =>
@@ -224,8 +224,8 @@ const partsOf = (cell: unknown, separator: string): ReadonlyArray<string> =>
     .filter((part) => part !== "")
 
 /**
- * The separator between the labels of a column's cells: some cells have several, their parts are short and come back, and they meet in
- * more ways than classes with a comma in their name would.
+ * Returns the separator between the labels of a column's cells, if some cells have several, their parts are short and repeat, and they form
+ * more combinations than class names with a comma would.
  */
 export const separatorIn = (column: Column): string | undefined => {
   if (!isEvery(column, (cell) => typeof cell === "string" && listIn(cell) === undefined) || numbersIn(column))
@@ -248,7 +248,7 @@ export const separatorIn = (column: Column): string | undefined => {
   })
 }
 
-/** A column of lists of labels: as lists, or with a separator; undefined: it holds none. */
+/** Returns how a column stores lists of labels: as lists, or with a separator; undefined if it has none. */
 export const labelLists = (column: Column): { readonly separator?: string } | undefined => {
   const areLists = isEvery(column, (cell) => listIn(cell)?.every(isScalar) === true && !isNumbers(cell))
   if (areLists) return {}
@@ -261,24 +261,24 @@ const isNumbers = (cell: unknown): boolean => {
   return list.length > 0 && list.every((one) => typeof one === "number")
 }
 
-/** The labels of a cell. */
+/** Returns the labels of a cell. */
 export const labelsOfCell = (cell: unknown, separator: string | undefined): ReadonlyArray<string> =>
   cell === undefined
     ? []
     : (listIn(cell)?.map(String) ?? (separator === undefined ? [String(cell)] : partsOf(cell, separator)))
 
-/** Columns of 0 and 1: a label each where there are several. */
+/** Returns the columns of 0 and 1, one label each if there are several. */
 export const flagsIn = (columns: ReadonlyArray<Column>): ReadonlyArray<Column> =>
   columns.filter((column) => column.filled.length === column.cells.length && isEvery(column, isFlag))
 
-/** A column of which a class is learned: how sure that is, and why. */
+/** A column that may be the class, the certainty, and the reason. */
 export interface LabelEvidence {
   readonly column: Column
   readonly certainty: number
   readonly reason: string
 }
 
-/** The columns that may hold a row's class, the surest first. */
+/** Returns the columns that may be the class of a row, the most certain first. */
 export const labelEvidence = (
   all: ReadonlyArray<Column>,
   { label }: Columns,
@@ -319,11 +319,11 @@ export const labelEvidence = (
     .toSorted((a, b) => b.certainty - a.certainty)
 }
 
-/** Of numbers as data sets call them. */
+/** Common names of numeric targets. */
 const usualNumbers =
   /^(.*[_ ])?(score|rating|stars|value|price|grade|points|age|target|cost|amount|duration|minutes|years)$/i
 
-/** The columns of which a number may be learned, the surest first. */
+/** Returns the columns that may be a numeric target, the most certain first. */
 export const numberEvidence = (
   all: ReadonlyArray<Column>,
   taken: ReadonlyArray<string>
@@ -363,10 +363,10 @@ export const shownText = (cell: unknown): string => {
   return `“${cut(String(said).replace(/\s+/g, " ").trim(), LONGEST_EXAMPLE)}”`
 }
 
-/** A column's name in a sentence. */
+/** Formats the name of a column for a sentence. */
 export const shownColumn = (name: string): string => `\`${cut(name)}\``
 
-/** "3 classes in `stars`" */
+/** Formats the classes of a column: "3 classes in `stars`". */
 export const classesIn = ({ name, different }: Column): string =>
   `${counted(different, "class", "classes")} in ${shownColumn(name)}`
 
@@ -378,7 +378,7 @@ export const rowName = ({ text = "text", textPair }: Columns): string =>
       : cut(text)
     : `pair of ${shownColumn(text)} and ${shownColumn(textPair)}`
 
-/** "“Great pasta, slow service” → food": the first row for which there is something to say. */
+/** Formats the first row with a target: "“Great pasta, slow service” → food". */
 export const exampleOf = (
   rows: ReadonlyArray<Row>,
   { text, textPair }: Columns,
@@ -390,7 +390,7 @@ export const exampleOf = (
   return `${read.join(" and ")} → ${said(row)}`
 }
 
-/** Analyses the columns of texts with something to predict. */
+/** Combines a text column and a target to a detected task. */
 export const foundWith = (
   format: string,
   text: Evidence,

@@ -1,10 +1,10 @@
-/** Labelled images: which column or folders hold them, and what `validate` says of them. */
+/** Labelled images: detection of their column or folders, and their summary in `validate`. */
 import { wholeNumber } from "../../boundary/index.ts"
 import type { ImagesSummary } from "../../data/images/index.ts"
 import { type Columns, choice, type Detecting, type Found, sure } from "../../suggest/index.ts"
 import { classesIn, columnsIn, isImage, labelEvidence, shownText, usual } from "./columns.ts"
 
-/** "1,200 (png 1,000, jpeg 200); 16×16 (smallest), 32×32 (median), 640×480 (largest)" */
+/** Formats a summary: "1,200 (png 1,000, jpeg 200); 16×16 (smallest), 32×32 (median), 640×480 (largest)". */
 export const imagesText = ({ images, formats, smallest, median, largest }: ImagesSummary): string => {
   const counted = formats.map((one) => `${one.format} ${wholeNumber(one.images)}`).join(", ")
   const [least, middle, most] = [smallest, median, largest].map(({ width, height }) => `${width}×${height}`)
@@ -14,12 +14,12 @@ export const imagesText = ({ images, formats, smallest, median, largest }: Image
 export const HINT_OF_IMAGES =
   "pass a folder with one folder of images per label, or name the columns with --image and --label"
 
-/** Images as data sets call their column, the commonest first. */
+/** Common names of image columns, the most common first. */
 const usualImages = ["image", "file_name", "filename", "file", "path", "image_path", "img", "photo"]
 
 const folderOf = (file: string): string => file.replace(/[/\\]?[^/\\]*$/, "") || "."
 
-/** What a folder of folders, or rows with images, are to a plan of `format`. */
+/** Detects images for a plan of `format` in a folder of folders or in rows. */
 export const imagesIn = (
   format: string,
   { content, rows, train }: Parameters<Detecting["rows"]>[0],

@@ -1,4 +1,4 @@
-/** A row's image as a picture in a report: small, and the report's own. */
+/** Thumbnails of rows' images for reports, and images as inputs. */
 import * as Effect from "effect/Effect"
 import { imageBytes } from "../../data/images/index.ts"
 import type { LabelledText, RowSource } from "../../data/index.ts"
@@ -8,7 +8,7 @@ import type { AskedField } from "../contract/index.ts"
 // a photo of a phone, made smaller by it for the network
 const MOST_BYTES = 2 ** 20
 
-/** An image's file itself as a data: URI, to be asked about; undefined where it cannot be read any more, or is too large to be sent about. */
+/** Returns the file of an image as a data: URI, for use as an input; undefined if it is no longer readable or is too large. */
 const wholeImage = (row: LabelledText): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
     const bytes = yield* imageBytes(row)
@@ -21,10 +21,10 @@ const wholeImage = (row: LabelledText): Effect.Effect<string | undefined> =>
 
 type AnyImages = { readonly data: { readonly image: string } }
 
-/** What a user fills in to ask a run over images. */
+/** Returns the input field of a run over images. */
 export const askedImage = ({ data: { image } }: AnyImages): readonly [AskedField] => [{ name: image, type: "image" }]
 
-/** Rows as a user would ask them. */
+/** Returns rows as sample inputs. */
 export const askedExamples = (source: RowSource<LabelledText>, { data }: AnyImages, rows: ReadonlyArray<number>) =>
   Effect.gen(function* () {
     const images = yield* Effect.forEach(yield* source.read(rows), wholeImage)
@@ -34,7 +34,7 @@ export const askedExamples = (source: RowSource<LabelledText>, { data }: AnyImag
 // as wide as a report shows them on a screen of two pixels for one, so that twenty take less than a photo
 const longestSide = 96
 
-/** A PNG file as a data: URI; undefined where the image cannot be read any more. */
+/** Returns the image of a row as a small PNG in a data: URI; undefined if it is no longer readable. */
 export const pictureOf = (row: LabelledText): Effect.Effect<string | undefined> =>
   Effect.gen(function* () {
     const small = smaller(yield* decodedImage(yield* imageBytes(row), row.where))

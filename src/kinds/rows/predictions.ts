@@ -1,4 +1,4 @@
-/** What the runners of labelled rows share: a plan's rows after training, predictions, and what cards and merged models say of classes. */
+/** Shared by runners of labelled rows: rows after training, predictions, and the classes in model cards and merged models. */
 import * as Effect from "effect/Effect"
 import type { ArraysPlan, ClassificationPlan, ImageArraysPlan, ImagesPlan, LabelLoss } from "../../../schemas/index.ts"
 import { isRecord, quoted } from "../../boundary/index.ts"
@@ -22,20 +22,20 @@ import type { Asked, AskedField, Prediction } from "../contract/index.ts"
 
 type Section = (ClassificationPlan | ArraysPlan | ImagesPlan | ImageArraysPlan)["data"]
 
-/** The section of a trained plan with its classes; with `file`, that file's rows in place of all splits. */
+/** Returns the data section of a trained plan with its classes; with `file`, its rows replace all splits. */
 export const rowsOf = <S extends Section>(section: S, labels: ReadonlyArray<string>, file?: string): S => ({
   ...onlyFile(section, file),
   labels
 })
 
-/** The section with the rows of `file` in place of all splits, where there is one. */
+/** Returns the data section with the rows of `file` instead of all splits; unchanged without a file. */
 export const onlyFile = <S extends SplitSection>(section: S, file: string | undefined): S => {
   if (file === undefined) return section
   const { validation: _, test: __, ...columns } = section
   return { ...columns, train: file } as S
 }
 
-/** What training minimises: the plan's weights of classes and smoothing. `data`: whose training rows "balanced" weights are of. */
+/** Returns the training loss: class weights and label smoothing of the plan. `data`: its training rows determine "balanced" weights. */
 export const plannedLoss = (
   { loss = { labelSmoothing: 0 } }: { readonly loss?: LabelLoss },
   { labels, splits }: Pick<ClassificationData, "labels" | "splits">
@@ -67,8 +67,8 @@ export const classesLimits = (labels: ReadonlyArray<string>, what: string): stri
   `answers every ${what} with one of its ${labels.length} classes, whatever the ${what} is about; its probabilities are not calibrated.`
 
 /**
- * Returns the input texts of a question: strings, or rows with the columns of the plan. For a plan over pairs a text is a JSON object with
- * both.
+ * Returns the input texts of strings or rows with the columns of the plan. For a plan over pairs, a string is a JSON object with both
+ * texts.
  */
 export const askedTexts = (
   asked: ReadonlyArray<Asked>,
@@ -93,13 +93,13 @@ const askedText = (one: Asked, { text: column, textPair: other }: TextColumns): 
   return typeof textPair === "string" ? { text, textPair } : textPair
 }
 
-/** What keeps a row from being one of `askedTexts`. */
+/** Returns why `askedTexts` cannot read an input; undefined if it can. */
 export const askedProblem = (one: Asked, columns: TextColumns): string | undefined => {
   const text = askedText(one, columns)
   return isBroken(text) ? text.broken : undefined
 }
 
-/** Returns how to ask runs over texts or pairs of texts. */
+/** Returns the input fields and samples of runs over texts or pairs of texts. */
 export const askingTexts = <Plan>(columnsOf: (plan: Plan) => TextColumns) => ({
   fields: (_: unknown, plan: Plan): readonly [AskedField, ...ReadonlyArray<AskedField>] => {
     const { text, textPair } = columnsOf(plan)
@@ -116,7 +116,7 @@ export const askingTexts = <Plan>(columnsOf: (plan: Plan) => TextColumns) => ({
     })
 })
 
-/** A row that was written as JSON. */
+/** Parses a row from a JSON object; undefined for other texts. */
 const rowIn = (text: string): Readonly<Record<string, unknown>> | undefined => {
   const parsed = parseBoundedJson(text)
   return "value" in parsed && isRecord(parsed.value) ? parsed.value : undefined

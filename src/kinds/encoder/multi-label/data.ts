@@ -1,4 +1,4 @@
-/** The `data` section of a plan over texts with any number of labels, opened: every file scanned, the labels settled, the splits ready to be read. */
+/** Opens the `data` section of multi-label plans: scans every file, determines the labels and builds the splits. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { MultiLabelSection } from "../../../../schemas/index.ts"
@@ -27,12 +27,12 @@ import {
 } from "../../../data/index.ts"
 import type { SplitSummary } from "../../../plan/index.ts"
 
-/** A part of the data. A row's targets are 1 for the labels that it has, else 0. */
+/** A split of texts with labels. Targets of a row: 1 for each of its labels, else 0. */
 export interface MultiLabelSplit extends RowSource<TargetText> {
   readonly labels: ReadonlyArray<string>
-  /** rows that have each label */
+  /** number of rows with each label */
   readonly counts: ReadonlyArray<number>
-  /** rows by the whole set of their labels, which `setOf` writes */
+  /** number of rows by their set of labels, as `setOf` writes it */
   readonly sets: ReadonlyMap<string, number>
 }
 
@@ -43,7 +43,7 @@ export interface MultiLabelData {
   readonly describe: () => ReadonlyArray<SplitSummary>
 }
 
-/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+/** Opens the files until the scope closes. `seed` selects the validation rows of a share. Fails with all problems at once. */
 export const openMultiLabel = (
   section: MultiLabelSection,
   seed: number

@@ -1,4 +1,4 @@
-/** Texts with any number of labels each, and a Hugging Face encoder. */
+/** Multi-label text classification with a Hugging Face encoder: plans. */
 
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
 import { percent } from "../../../boundary/index.ts"
@@ -31,7 +31,7 @@ export const multiLabel = headKind<MultiLabelPlan, MultiLabelData>({
 const predictionText = ({ label, labels = [], probabilities = {} }: Prediction): string =>
   labels.length === 0 ? label : labels.map((name) => `${name} (${percent(probabilities[name] ?? 0)})`).join(", ")
 
-/** The labels that at least half of the training rows have, or else the most frequent one, given to every row of a split. */
+/** Returns the baseline: the labels of at least half of the training rows, or else the most frequent label, for every row of a split. */
 const frequentBaseline = ({ splits, labels }: MultiLabelData, split: "validation" | "test"): Baseline | null => {
   const own = splits[split]
   const { counts, rows } = splits.train

@@ -1,4 +1,4 @@
-/** What is made of a run over several labels: each is given from a probability of its own on. */
+/** Multi-label text classification: exports, with a probability threshold for each label. */
 import type { MultiLabelPlan } from "../../../../schemas/index.ts"
 import { fenced, markdown } from "../../../output/index.ts"
 import { headPublisher } from "../publish.ts"

@@ -1,4 +1,4 @@
-/** Texts with any number of labels and a Hugging Face encoder. From which probability on a label is given is decided when training is over. */
+/** Multi-label text classification with a Hugging Face encoder: training and inference. Thresholds are set after training. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -15,7 +15,7 @@ import { type MultiLabelData, type MultiLabelSplit, openMultiLabel } from "./dat
 import { bestThresholds, lossOf, multiLabelRows, probabilityOf, USUAL_THRESHOLD } from "./scores.ts"
 
 export interface MultiLabelModel extends TargetModel {
-  /** from which probability on each label is given; settled after training */
+  /** minimum probability of each predicted label; set after training */
   readonly thresholds: Float64Array
 }
 
@@ -23,7 +23,7 @@ export type ResolvedMultiLabelPlan = ResolvedEncoderPlan<MultiLabelPlan, MultiLa
 
 export const THRESHOLDS_FILE = "thresholds.json"
 
-/** What is given from its own probability on, by the outputs of a row. */
+/** Returns the labels whose probability reaches their threshold, from the outputs of a row. */
 const givenOf = (outputs: ArrayLike<number>, { labels, thresholds }: MultiLabelModel): ReadonlyArray<string> =>
   labels.filter((_, i) => probabilityOf(outputs[i]!) >= thresholds[i]!)
 
@@ -75,7 +75,7 @@ export const runMultiLabel: Runner<MultiLabelPlan, ResolvedMultiLabelPlan, Multi
 
 const Thresholds = Schema.Record(Schema.String, Schema.Finite)
 
-/** A checkpoint's state has none: they are settled at the end. */
+/** Reads the thresholds of a run. Checkpoints have none, as thresholds are set after training. */
 const readThresholds = ({ labels, thresholds }: MultiLabelModel, folder: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

@@ -1,4 +1,4 @@
-/** How well sets of labels are predicted, and the probability from which a label is given. */
+/** Scores of predicted sets of labels, and the search for thresholds. */
 import { type Metrics, numberMetric, type RowScore, type RowScores, rowsOf, share } from "../../../training/index.ts"
 
 export const multiLabelMetrics = {
@@ -10,15 +10,15 @@ export const multiLabelMetrics = {
 
 export const probabilityOf = (logit: number): number => 1 / (1 + Math.exp(-logit))
 
-/** log(1 + eᶻ) − y·z: the binary cross-entropy of one decision, without overflow. */
+/** Returns the binary cross-entropy of one decision, log(1 + eᶻ) − y·z, without overflow. */
 export const lossOf = (z: number, y: number): number => Math.max(z, 0) - z * y + Math.log1p(Math.exp(-Math.abs(z)))
 
 const f1Of = (both: number, given: number, right: number): number =>
   given + right === 0 ? 0 : (2 * both) / (given + right)
 
 /**
- * `logits`, `targets`: [rows, labels], row-major. Micro-F1 is of all decisions about a row and a label together; macro-F1 the unweighted mean
- * of the labels', of which one that no row has and none is given counts 0.
+ * Returns multi-label scores. `logits`, `targets`: [rows, labels], row-major. Micro-F1 counts all pairs of row and label together; macro-F1
+ * is the unweighted mean over labels, where a label that is neither present nor predicted counts 0.
  */
 export const multiLabelScores = (
   logits: ArrayLike<number>,
@@ -52,7 +52,7 @@ export const multiLabelScores = (
   }
 }
 
-/** Each metric as a function of the rows. */
+/** Returns each metric as a function of the rows. */
 export const multiLabelRows = (
   logits: Float32Array,
   targets: Float32Array,
@@ -66,12 +66,12 @@ export const multiLabelRows = (
   return { loss: score("loss"), microF1: score("microF1"), macroF1: score("macroF1"), exactMatch: score("exactMatch") }
 }
 
-/** From which probability on giving a label where no rows say better. */
+/** Default threshold, used where no rows suggest a better one. */
 export const USUAL_THRESHOLD = 0.5
 
 /**
- * The threshold of each label with the largest F1 on these rows: half-way between two probabilities, of several as good the one nearest to
- * ½. A label that no row has keeps ½.
+ * Returns the threshold of each label with the largest F1 on these rows: the midpoint of two probabilities; of several the nearest to ½.
+ * Labels without rows keep ½.
  */
 export const bestThresholds = (logits: Float32Array, targets: Float32Array, width: number): Float64Array => {
   const rows = logits.length / width

@@ -1,4 +1,4 @@
-/** The `data` section of a plan over texts with numbers, opened: every file scanned, the scale of the targets settled, the splits ready to be read. */
+/** Opens the `data` section of regression plans: scans every file, determines the scaling of the targets and builds the splits. */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type RegressionSection, targetsOf } from "../../../../schemas/index.ts"
@@ -19,14 +19,14 @@ import {
 } from "../../../data/index.ts"
 import type { SplitSummary } from "../../../plan/index.ts"
 
-/** Mean and standard deviation per target. */
+/** Mean and standard deviation of each target. */
 export type Scaling = NonNullable<RegressionSection["scaling"]>
 
-/** A target's values on a split. */
+/** Statistics of a target's values on a split. */
 interface Spread {
   readonly target: string
   readonly mean: number
-  /** the population's */
+  /** population standard deviation */
   readonly deviation: number
   readonly least: number
   readonly most: number
@@ -37,17 +37,17 @@ export interface RegressionSplit extends SplitSummary {
 }
 
 export interface RegressionData {
-  /** the columns of the targets */
+  /** names of the target columns */
   readonly targets: ReadonlyArray<string>
   readonly splits: BySplit<RowSource<TargetText>>
   readonly scaling: Scaling
-  /** [rows, targets] of every split, row-major */
+  /** target values of every split, [rows, targets], row-major */
   readonly values: BySplit<Float64Array>
   readonly warnings: ReadonlyArray<string>
   readonly describe: () => ReadonlyArray<RegressionSplit>
 }
 
-/** Opens the files until the scope closes. `seed` decides which rows a validation share holds out. All problems at once. */
+/** Opens the files until the scope closes. `seed` selects the validation rows of a share. Fails with all problems at once. */
 export const openRegression = (
   section: RegressionSection,
   seed: number
@@ -86,13 +86,13 @@ export const openRegression = (
     }
   })
 
-/** A target that is the same everywhere is divided by 1. */
+/** Returns the scaling of the targets. The deviation of constant targets is 1. */
 const scalingOf = (spreads: ReadonlyArray<Spread>): Scaling => ({
   mean: spreads.map(({ mean }) => mean),
   deviation: spreads.map(({ deviation }) => (deviation === 0 ? 1 : deviation))
 })
 
-/** [rows, width] of some of a file's rows. */
+/** Returns the values [rows, width] of some rows of a file. */
 const valuesOf = (all: ReadonlyArray<number>, width: number, rows: Uint32Array | undefined): Float64Array =>
   rows === undefined
     ? Float64Array.from(all)

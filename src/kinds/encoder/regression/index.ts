@@ -1,4 +1,4 @@
-/** Texts with numbers and a Hugging Face encoder. */
+/** Text regression with a Hugging Face encoder: plans. */
 import { type RegressionPlan, targetsOf } from "../../../../schemas/index.ts"
 import type { Baseline } from "../../contract/index.ts"
 import { sampleTexts } from "../../rows/sample-texts.ts"
@@ -36,7 +36,7 @@ export const regression = headKind<RegressionPlan, RegressionData>({
   publisher: () => import("./publish.ts").then(({ publishRegression }) => publishRegression)
 })
 
-/** The mean of the training rows, given to every row of a split. */
+/** Returns the baseline: the mean of the training rows for every row of a split. */
 const meanBaseline = ({ values, scaling, describe }: RegressionData, split: "validation" | "test"): Baseline | null => {
   const right = values[split]
   if (right === undefined || right.length === 0) return null

@@ -1,4 +1,4 @@
-/** What is made of a regression's run: a folder's outputs are in the data's units. */
+/** Text regression: exports, whose outputs are in the units of the data. */
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../../adapters/index.ts"
@@ -57,7 +57,7 @@ export const publishRegression = headPublisher<
     )
 })
 
-/** The model with its last layer in the data's units: W' = σ·W, b' = σ·b + μ, a row a target; for as long as the scope. */
+/** Returns the model with its last layer in the units of the data: W' = σ·W, b' = σ·b + μ, one row per target; until the scope closes. */
 const withHeadInUnits = (adapted: Adapted<RegressionModel>) => {
   const { head, scaling } = adapted.model
   const { mean, deviation } = scaling

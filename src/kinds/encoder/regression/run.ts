@@ -1,4 +1,7 @@
-/** Texts with numbers and a Hugging Face encoder: standardised inside, in the data's units outside. */
+/**
+ * Text regression with a Hugging Face encoder: training and inference. The model's targets are standardised; predictions are in the units
+ * of the data.
+ */
 import * as Effect from "effect/Effect"
 import type { RegressionPlan } from "../../../../schemas/index.ts"
 import type { RowSource, TargetText } from "../../../data/index.ts"
@@ -12,11 +15,11 @@ export interface RegressionModel extends TargetModel {
   readonly scaling: Scaling
 }
 
-/** Outputs in the data's units. */
+/** Converts outputs to the units of the data. */
 export const inUnits = (outputs: ArrayLike<number>, { mean, deviation }: Scaling): Float64Array =>
   Float64Array.from(outputs, (value, i) => value * deviation[i % mean.length]! + mean[i % mean.length]!)
 
-/** Of outputs that are in units already. */
+/** Returns the scaling of outputs in the units of the data: mean 0, deviation 1. */
 export const unscaled = (targets: ReadonlyArray<string>): Scaling => ({
   mean: targets.map(() => 0),
   deviation: targets.map(() => 1)

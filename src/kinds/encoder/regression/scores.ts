@@ -1,4 +1,4 @@
-/** How far predicted numbers are from the right ones. Of several targets each score is the mean over them. */
+/** Errors of predicted values. With several targets, each score is the mean over them. */
 import { number } from "../../../boundary/index.ts"
 import {
   determination,
@@ -12,7 +12,7 @@ import {
 } from "../../../training/index.ts"
 import type { Scaling } from "./data.ts"
 
-/** A number as people read it: four digits. */
+/** Formats a number with four significant digits. */
 /** Formats a target or an error, in the unit of the data. */
 export const targetText = (value: number): string => number(value, 4)
 
@@ -25,7 +25,7 @@ export const regressionMetrics = {
   loss: numberMetric("loss", "MSE of standardized targets", "lower", { type: "loss", name: "MSE, standardised" })
 }
 
-/** Of one target, whose deviation is given. One that is not defined, such as a correlation with a constant, is NaN. */
+/** Scores of one target with a known deviation. An undefined score, such as a correlation with a constant, is NaN. */
 const scoresOfTarget = {
   loss: (predicted, right, deviation) => meanError(predicted, right) / deviation ** 2,
   mae: (predicted, right) => meanError(predicted, right, Math.abs),
@@ -40,7 +40,7 @@ const scoresOfTarget = {
 
 type Names = keyof typeof scoresOfTarget
 
-/** Each metric as a function of the rows. `predicted`, `right`: [rows, targets], row-major, in the data's units. */
+/** Returns each metric as a function of the rows. `predicted`, `right`: [rows, targets], row-major, in the units of the data. */
 export const regressionRows = (
   predicted: ArrayLike<number>,
   right: ArrayLike<number>,
@@ -63,13 +63,13 @@ const mapScores = <A>(of: (score: (typeof scoresOfTarget)[Names], name: Names) =
     A
   >
 
-/** The same over all rows. */
+/** Returns the metrics over all rows. */
 export const regressionScores = (...given: Parameters<typeof regressionRows>): Readonly<Record<Names, number>> => {
   const rows = regressionRows(...given)
   return mapScores((_, name) => overAll(rows[name]))
 }
 
-/** "3.71", or "valence 0.31, arousal 0.7" where there are several. */
+/** Formats values: "3.71", or "valence 0.31, arousal 0.7" for several targets. */
 export const valuesText = (targets: ReadonlyArray<string>, values: ArrayLike<number>): string =>
   targets.length === 1
     ? targetText(values[0]!)

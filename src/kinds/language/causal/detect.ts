@@ -1,4 +1,4 @@
-/** Which format rows for a causal language model are of, and which columns of them hold what, by the first of them. */
+/** Detects the format of rows for a causal language model, and the columns of their parts, from the first rows. */
 import * as Effect from "effect/Effect"
 import { capital } from "../../../boundary/index.ts"
 import { parseBoundedJson } from "../../../files/index.ts"
@@ -17,7 +17,7 @@ import {
 } from "../../../suggest/index.ts"
 import { columnsIn, exampleOf, isProse, shownColumn, shownText, textsIn } from "../../rows/columns.ts"
 
-/** Whether a model has a chat template. One that cannot be opened is reported when the plan is resolved. */
+/** Returns whether a model has a chat template. A model that cannot be opened is reported when the plan is resolved. */
 const chats = (source: string) =>
   Effect.scoped(Effect.map(openSource(source), (own) => storedChatTemplate(own) !== null)).pipe(
     Effect.orElseSucceed(() => false)
@@ -25,7 +25,7 @@ const chats = (source: string) =>
 
 const isText = (value: unknown): value is string => typeof value === "string"
 
-/** A list of messages, or one as JSON text, as CSV files have it. */
+/** Returns the messages of a cell: a list, or JSON text, as in CSV files. */
 const messagesIn = (value: unknown): ReadonlyArray<Row> => {
   if (isText(value) && value.trimStart().startsWith("[")) {
     const parsed = parseBoundedJson(value)
@@ -34,7 +34,7 @@ const messagesIn = (value: unknown): ReadonlyArray<Row> => {
   return Array.isArray(value) && value.length > 0 && value.every(isRow) ? value : []
 }
 
-/** Pairs of a prompt and what follows it, as data sets call them, and how sure the names are. */
+/** Common names of prompt and completion columns, and the certainty of each pair. */
 const pairs = [
   ["prompt", "completion", sure.clearly],
   ["prompt", "response", sure.clearly],
@@ -50,7 +50,7 @@ const textNames = ["text", "content", "document", "body"] as const
 
 const format = (name: string, reason: string): Choice => choice("data.format", name, reason)
 
-/** All that rows could be to a causal language model, the surest first. */
+/** Detects all formats that rows can have for a causal language model, the most certain first. */
 const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = {}) => {
   if (content !== "rows") return []
   const all = columnsIn(rows)
@@ -104,7 +104,7 @@ const namedPair = (rows: ReadonlyArray<Row>, prompt: string, completion: string)
   choices: [format("completion", "prompt and completion columns were named")]
 })
 
-/** What a message says, by whichever of the two keys it has. */
+/** Returns the text of a message, from either of its two keys. */
 const saidIn = (message: Row | undefined): string => shownText(message?.["content"] ?? message?.["value"] ?? "")
 
 const chat = (column: string, rows: ReadonlyArray<Row>, certainty: number): Found => {
@@ -140,7 +140,7 @@ const alpaca = (rows: ReadonlyArray<Row>): Found => ({
   ]
 })
 
-/** A question and its answer, for a model that was made for conversations. */
+/** Detects questions with answers, for a chat model. */
 const exchange = (rows: ReadonlyArray<Row>, prompt: string, answer: string, certainty: number): Found => ({
   format: "chat",
   sentence: `how to answer: ${shownColumn(answer)} to each ${shownColumn(prompt)}`,

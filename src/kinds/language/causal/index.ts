@@ -1,4 +1,4 @@
-/** Conversations, completions or texts and a causal language model. */
+/** Causal language models on conversations, completions or texts: plans. */
 
 import * as Effect from "effect/Effect"
 import type { CausalPlan } from "../../../../schemas/index.ts"

@@ -1,4 +1,4 @@
-/** What is made of a language model's run over conversations, completions or texts. */
+/** Causal language models on conversations, completions or texts: exports. */
 import type { CausalPlan } from "../../../../schemas/index.ts"
 import type { CausalSplit } from "../../../data/causal/index.ts"
 import type { CausalModel } from "../../../models/causal/index.ts"

@@ -1,4 +1,4 @@
-/** Conversations, completions or texts and a causal language model. */
+/** Causal language models on conversations, completions or texts: training and inference. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { CausalPlan } from "../../../../schemas/index.ts"

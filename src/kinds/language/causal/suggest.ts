@@ -1,4 +1,4 @@
-/** Conversations, completions or texts and a causal language model: values of a plan, a rule for each. */
+/** Causal language models on conversations, completions or texts: suggests values of a plan, one rule each. */
 
 import type { CausalPlan } from "../../../../schemas/index.ts"
 import { counted, wholeNumber } from "../../../boundary/index.ts"
@@ -34,25 +34,25 @@ import {
 import { estimateMemory, type LanguagePlan, type ResolvedLanguagePlan } from "../kind.ts"
 import type { ResolvedCausalPlan } from "./run.ts"
 
-/** What the rules look at. Rows are counted, lengths are tokens. */
+/** Inputs of the rules. Units: rows, tokens. */
 export interface CausalFacts extends Evaluated {
   readonly format: CausalPlan["data"]["format"]
   /** training rows, without those held out for validation */
   readonly rows: number
-  /** training rows whose lengths are known */
+  /** number of training rows with known lengths */
   readonly sample: number
   readonly mean: number
   readonly p95: number
-  /** of all splits: what is cut off is not evaluated either */
+  /** longest row of all splits, in tokens; rows are truncated in evaluations too */
   readonly longest: number
-  /** positions of the model */
+  /** maximum number of tokens of the model */
   readonly positions: number
   readonly hiddenSize: number
-  /** the smallest side of an adapted weight: no rank is larger */
+  /** smallest side of the adapted weights, an upper bound of the rank */
   readonly narrowest: number
-  /** numbers in linear layers */
+  /** parameters in linear layers */
   readonly linear: number
-  /** sequences of a row; 1 unless given */
+  /** sequences per row; default 1 */
   readonly sequences?: number
 }
 
@@ -95,7 +95,7 @@ const heldOut = (rows: number): Choice | null => {
 
 // A batch's memory grows with its longest row: one that is much longer than the others is not worth it.
 const MUCH_LONGER = 2
-/** A row of packed texts: at least a few short ones, and no more than the default. */
+/** Length of a row of packed texts in tokens: at least a few short texts, at most the default. */
 const BLOCK = { shortest: 128, longest: 512 } as const
 
 const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFacts): Choice => {
@@ -129,10 +129,10 @@ const packing = ({ format, mean, p95 }: CausalFacts, maxLength: number): Choice 
   return { path, value: false, reason }
 }
 
-/** The fewest steps of a run, unless its rows are too few: 24 were measured, of 4 rows. */
+/** Bounds of the rows per step, and the minimum number of steps if there are enough rows. The measurement had 24 steps of 4 rows. */
 const STEP = { largest: 32, smallest: 4, steps: 100 } as const
 
-/** Steps and their rows. A row of packed texts is full. */
+/** Suggests the number of steps and their rows. A row of packed texts is full. */
 const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> => {
   const { format, rows, mean, linear, sequences = 1 } = facts
   const text = format === "text"
@@ -182,7 +182,7 @@ const optimizer = (facts: CausalFacts): ReadonlyArray<Choice> => {
   ]
 }
 
-/** Values for everything that the data and the model decide, in the order of a plan. */
+/** Suggests values for every field that depends on the data and the model, in the order of a plan. */
 export const chooseCausal = (facts: CausalFacts): ReadonlyArray<Choice> => {
   const cut = maxLength(facts)
   const tokens = cut.value as number
@@ -202,7 +202,7 @@ export const chooseCausal = (facts: CausalFacts): ReadonlyArray<Choice> => {
   ]
 }
 
-/** Hours on two cores from which a run is none for them. */
+/** Estimated hours above which two cores are too slow for the run. */
 const LONG_HOURS = 12
 
 export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): ReadonlyArray<string> => {

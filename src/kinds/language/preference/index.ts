@@ -1,4 +1,4 @@
-/** Pairs of a better and a worse answer, and a causal language model. */
+/** Causal language models on pairs of a better and a worse answer: plans. */
 
 import * as Effect from "effect/Effect"
 import type { PreferencePlan } from "../../../../schemas/index.ts"
@@ -37,7 +37,7 @@ const metrics = {
   rejectedReward: { label: "reward of the rejected answer", unit: "reward", format: signed, better: null }
 } satisfies Metrics
 
-/** Sequences of a batch for each of its pairs. */
+/** Sequences per pair of a batch. */
 const SEQUENCES = 2
 
 const pairRows: LanguageRows<PreferencePlan, OpenedPreferences> = {
@@ -58,7 +58,7 @@ const loss: Choice = {
     "with dpo, each pair moves the model away from the base model; orpo has no reference model and tends to memorise the preferred answers"
 }
 
-/** Of what conversations are given: nothing is packed, and a preference has a rate of its own. */
+/** Adapts suggestions for conversations to pairs: no packing, and a learning rate for preferences. */
 const ofPairs = (choice: Choice): ReadonlyArray<Choice> => {
   if (choice.path === "data.packing") return []
   if (choice.path !== "optimizer.learningRate") return [choice]
@@ -77,7 +77,7 @@ const suggestPreference: Suggesting<ResolvedPreferencePlan> = {
   estimate: (plan, { model, trainable, selected }) => estimateMemory(plan, model, trainable, selected.sites, SEQUENCES)
 }
 
-/** What data sets call them; the first are those that a plan has unless it names others. */
+/** Common names of the two answers; the first are the defaults of a plan. */
 const answers = [
   ["chosen", "rejected"],
   ["preferred_output", "non_preferred_output"],

@@ -15,18 +15,18 @@ import type { PreferenceLoss } from "../../../../schemas/index.ts"
 import { defineKernel, tokenCrossEntropies } from "../../../kernels/index.ts"
 import type { CausalOutput } from "../../../models/causal/index.ts"
 
-/** What a batch of n pairs should have been; [2n, length], the better answers first. */
+/** Targets of a batch of n pairs, shape [2n, length], the better answers first. */
 export interface PairTarget {
   readonly labels: Tensor1D // [2n·length]
-  /** 1 at the answers' tokens */
+  /** 1 for tokens of the answers, else 0 */
   readonly answers: Tensor2D
-  /** labels of the better answers' rows */
+  /** number of labels in the better answers' rows */
   readonly counted: number
-  /** `[2n]`: the answers' log-probabilities before training; absent where the loss asks for none */
+  /** log-probabilities [2n] of the answers before training; absent for losses without a reference */
   readonly reference?: Tensor1D
 }
 
-/** Of each sequence [2n]: its answer's log-probability, and the loss of all its tokens that have labels. Tensor code. */
+/** Returns for each sequence [2n] the log-probability of its answer and the loss of all its labels. Tensor code. */
 export const sequenceSums = ({ hidden, weight, softcap }: CausalOutput, { labels, answers }: PairTarget) => {
   const losses: Tensor2D = tf.reshape(tokenCrossEntropies(hidden, weight, labels, { softcap }), answers.shape)
   return {
@@ -37,7 +37,7 @@ export const sequenceSums = ({ hidden, weight, softcap }: CausalOutput, { labels
 
 const halves = (x: Tensor1D): readonly [Tensor1D, Tensor1D] => tf.split(x, 2) as [Tensor1D, Tensor1D]
 
-/** log(1 − exp x) of x < 0, by the form that keeps the digits (Mächler 2012). */
+/** Computes log(1 − exp x) for x < 0, in the form that keeps the digits (Mächler 2012). */
 const oneMinusExp = defineKernel<"x", object>({
   name: "LogOneMinusExp",
   reference: ({ x }) => [tf.where(tf.less(x, -Math.LN2), tf.log1p(tf.neg(tf.exp(x))), tf.log(tf.neg(tf.expm1(x))))],
@@ -48,7 +48,7 @@ const oneMinusExp = defineKernel<"x", object>({
 
 const logOneMinusExp = (x: Tensor1D): Tensor1D => oneMinusExp({ x }, {})[0] as Tensor1D
 
-/** Mean of a pair's losses, a scalar. Tensor code. */
+/** Returns the mean loss of the pairs, a scalar. Tensor code. */
 export const preferenceLoss =
   (loss: PreferenceLoss) =>
   (output: CausalOutput, target: PairTarget): Scalar => {

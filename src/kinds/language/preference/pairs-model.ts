@@ -1,4 +1,4 @@
-/** A causal language model whose batches are pairs of answers, and what it said of answers before training. */
+/** A causal language model over batches of pairs of answers, and reference log-probabilities from before training. */
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
@@ -21,12 +21,12 @@ import {
 import { countedTokens } from "../../../training/index.ts"
 import { type PairTarget, sequenceSums } from "./loss.ts"
 
-/** A batch of pairs, with what the model said of their answers before training where the loss asks for it. */
+/** A batch of pairs, with the reference log-probabilities of their answers if the loss needs them. */
 export interface PairBatch extends PairRows {
   readonly reference?: Float32Array // [2n]
 }
 
-/** Parts of a batch that are no pairs have no target: `Stack.sequences` makes such. */
+/** A batch on the device. Parts of a batch that are not pairs, as from `Stack.sequences`, have no target. */
 type PairsOnDevice = OnDevice<CausalInput, PairTarget> & Pick<ReturnType<CausalModel["toDevice"]>, "mask">
 
 export interface PairsModel extends Omit<CausalModel, "toDevice">, Network {
@@ -59,23 +59,23 @@ export const pairsModel = (model: CausalModel): PairsModel => ({
   }
 })
 
-/** The same model over batches of texts: what writes, and what is merged. */
+/** Returns the same model over batches of texts, for generation and merging. */
 export const writingModel = (adapted: Adapted<PairsModel>): Adapted<CausalModel> => {
   const { model } = adapted
   return { ...adapted, model: { ...model, toDevice: causalToDevice(model.decoder) } }
 }
 
-/** Log-probabilities of answers before training, two a row of a split, each computed once. */
+/** Log-probabilities of answers before training, two per row of a split, each computed once. */
 export interface References {
-  /** [2n], as the batch has them */
+  /** returns [2n], in the order of the batch */
   readonly of: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError>
-  /** The same where all ranks ask for the same batch: those that are not known yet are divided among them. */
+  /** returns [2n] where all ranks pass the same batch; ranks share the computation of missing values */
   readonly together: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError | RankError>
 }
 
 const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
 
-/** What a run began with, by its model's weights, where that is another adapter. */
+/** Forward passes of the initial adapters, by the weights of their models. */
 const beginnings = new WeakMap<object, (input: CausalInput) => CausalOutput>()
 
 /** Keeps the current state of `adapted` as the reference, for as long as the scope. */
@@ -102,7 +102,7 @@ export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths:
   return found
 }
 
-/** How batches of the device are padded. */
+/** Padding of batches on the device. */
 type Lengths = Pick<Padding, "padMultiple" | "maxLength">
 
 const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): References => {
@@ -130,7 +130,7 @@ const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): Refere
   }
 }
 
-/** [2n] of the model as it is. */
+/** Returns log-probabilities [2n] of the answers for the current model. */
 const answerSums = (model: PairsModel, batch: PairRows): Effect.Effect<Float32Array, DeviceReadError> =>
   Effect.acquireUseRelease(
     Effect.sync(() =>
@@ -145,7 +145,7 @@ const answerSums = (model: PairsModel, batch: PairRows): Effect.Effect<Float32Ar
     (sums) => Effect.sync(() => sums.dispose())
   )
 
-/** [2, 2n] on the host: log-probabilities of each sequence's answer, and of all of its tokens that have labels. */
+/** Returns log-probabilities [2, 2n] on the host: of each sequence's answer, and of all its labels. */
 export const pairSums = (
   adapted: Adapted<PairsModel>,
   batch: PairBatch

@@ -1,4 +1,4 @@
-/** What is made of a language model's run over pairs of answers. */
+/** Causal language models on pairs of answers: exports. */
 import * as Effect from "effect/Effect"
 import type { PreferencePlan } from "../../../../schemas/index.ts"
 import { mapSplits } from "../../../data/index.ts"

@@ -1,4 +1,4 @@
-/** Pairs of answers and a causal language model. */
+/** Causal language models on pairs of answers: training and inference. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { PreferenceLoss, PreferencePlan } from "../../../../schemas/index.ts"
@@ -35,7 +35,7 @@ import { scoresOf } from "./scores.ts"
 
 export type ResolvedPreferencePlan = ResolvedLanguagePlan<PreferencePlan, OpenedPreferences>
 
-/** Whether a loss looks at the model before training, and whether at prompts. */
+/** Whether a loss needs reference log-probabilities, and whether it trains on prompts. */
 const facts = {
   dpo: { reference: true, prompts: false },
   orpo: { reference: false, prompts: true }
@@ -43,7 +43,7 @@ const facts = {
 
 const NONE = new Float32Array(0)
 
-/** What a batch of a split needs besides its tokens, computed by this rank or `together` with the others. */
+/** Adds reference log-probabilities to a batch, computed by this rank or `together` with the others. */
 const completed = (
   model: PairsModel,
   plan: PreferencePlan,

@@ -1,34 +1,34 @@
-/** What an evaluation says of pairs, summed in float64 on the host: the loss as `loss.ts` has it, and rewards. */
+/** Scores of pairs, summed in float64 on the host: the loss of `loss.ts`, and rewards. */
 import type { PreferenceLoss } from "../../../../schemas/index.ts"
 import { combined, countedTokens, type Evaluation, type RowScores, ratioOf } from "../../../training/index.ts"
 import type { PairBatch } from "./pairs-model.ts"
 
 export interface PreferenceEvaluation extends Evaluation {
-  /** share of the pairs whose better answer has the larger reward; rewards that are equal to float32's digits count half */
+  /** fraction of the pairs whose better answer has the larger reward; rewards that are equal within float32 precision count ½ */
   readonly accuracy: number
-  /** means of the rewards, and of their difference */
+  /** mean difference of the rewards, chosen − rejected */
   readonly margin: number
   readonly chosenReward: number
   readonly rejectedReward: number
 }
 
-/** log(1 + exp x) */
+/** Returns log(1 + exp x). */
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
 
-/** log odds of a mean log-probability */
+/** Returns the log odds of a mean log-probability. */
 const logOdds = (p: number): number => p - Math.log(-Math.expm1(p))
 
-/** Of a pair: what it adds to the mean over pairs, and the rewards. `lengths`: tokens of its answers. */
+/** Contribution of a pair to the mean over pairs, and its rewards. */
 interface PairScore {
   readonly term: number
   readonly rewards: readonly [chosen: number, rejected: number]
-  /** 1 where the better answer has the larger reward, ½ where neither has */
+  /** 1 if the better answer has the larger reward, ½ if the rewards are equal, else 0 */
   readonly right: number
 }
 
 /**
- * A sum of log-probabilities in float32 is good to about so much of itself: before training the two of a pair differ by rounding alone,
- * and that prefers nothing.
+ * Relative precision of a sum of log-probabilities in float32. Before training the two sums of a pair differ only by rounding, which is not
+ * a preference.
  */
 const ROUNDING = 2 ** -20
 
@@ -52,7 +52,7 @@ const scored = (
   return { term: (1 - smoothed) * softplus(-margin) + smoothed * softplus(margin), rewards, right }
 }
 
-/** Sums of some batches. */
+/** Returns an accumulator of scores over batches. */
 export const scoresOf = (loss: PreferenceLoss) => {
   const sums = { rows: 0, term: 0, cross: 0, counted: 0, right: 0, chosen: 0, rejected: 0 }
   const each = {
@@ -63,7 +63,7 @@ export const scoresOf = (loss: PreferenceLoss) => {
     margin: [] as Array<number>
   }
   return {
-    /** Adds a batch with the sums of its sequences, [2n] each; the rows so far. */
+    /** adds a batch with the sums [2n] of its sequences; returns the number of rows so far */
     add: ({ pairs, reference, answers: mask, labels, length }: PairBatch, answers: Float32Array, all: Float32Array) => {
       const n = pairs.length
       const lengthOf = (row: number) =>

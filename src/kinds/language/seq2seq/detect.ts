@@ -1,4 +1,4 @@
-/** What rows could teach a model that reads one text and writes another: which columns hold the two. */
+/** Detects pairs of a source and a target text for an encoder-decoder model in the columns of rows. */
 import { seq2seqFamilies } from "../../../models/seq2seq/index.ts"
 import { choice, type Detecting, sure } from "../../../suggest/index.ts"
 import {
@@ -14,7 +14,7 @@ import {
   textsIn
 } from "../../rows/columns.ts"
 
-/** A text and what is written for it, as data sets call them, and how sure the names are. */
+/** Common names of source and target columns, and the certainty of each pair. */
 const pairs = [
   ["source", "target", sure.usual],
   ["document", "summary", sure.usual],
@@ -50,7 +50,7 @@ const pairOf = (source: string, target: string, certainty: number): Pair => ({
       : `rows have a text ("${source}") and what is written for it ("${target}")`
 })
 
-/** Two columns named by languages: "en" and "de". */
+/** Detects two columns named by languages: "en" and "de". */
 const translation = (texts: ReadonlyArray<Column>): Pair | undefined => {
   const [source, target, ...more] = texts.map(({ name }) => name).filter((name) => /^[a-z]{2}$/.test(name))
   if (source === undefined || target === undefined || more.length > 0) return undefined
@@ -63,7 +63,7 @@ const translation = (texts: ReadonlyArray<Column>): Pair | undefined => {
   }
 }
 
-/** A text and its label, which is written out. */
+/** Detects a text and its label, which is generated as text. */
 const labelled = (
   all: ReadonlyArray<Column>,
   source: string | undefined,

@@ -1,4 +1,4 @@
-/** Texts with targets and a model that reads the one and writes the other. */
+/** Encoder-decoder models on texts with targets: plans. */
 import * as Effect from "effect/Effect"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
 import { cut, listed, percent, printableLine, wholeNumber } from "../../../boundary/index.ts"
@@ -33,7 +33,7 @@ const rowsText = ({ rows, classes, sources, targets }: MeasuredSplit): string =>
   ].join("; ")
 }
 
-/** The most frequent target of the training rows, written for every row of a split. */
+/** Returns the baseline: the most frequent target of the training rows for every row of a split. */
 const usualBaseline = ({ usual, targets }: MeasuredSeq2Seq, split: "validation" | "test"): Baseline | null => {
   const exactMatch = usual.share[split]
   if (exactMatch === undefined) return null

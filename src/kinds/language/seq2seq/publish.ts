@@ -1,4 +1,4 @@
-/** What is made of a run that reads one text and writes another: a card, and the merged model as a Hugging Face folder. */
+/** Encoder-decoder models: the adapter's model card, and the merged model as a Hugging Face folder. */
 import * as Effect from "effect/Effect"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
@@ -31,7 +31,7 @@ const classOf = (family: string): string => seq2seqFamilies[family as keyof type
 
 const example = ({ data: { prefix = "" } }: Seq2SeqPlan): string => python(`${prefix}your text`)
 
-/** Python that writes a text with `model` and `tokenizer`. */
+/** Returns Python code that generates a text with `model` and `tokenizer`. */
 const writing = (plan: Seq2SeqPlan): ReadonlyArray<string> => [
   `batch = tokenizer(${example(plan)}, truncation=True, max_length=${plan.data.maxLength}, return_tensors="pt")`,
   `print(tokenizer.decode(model.generate(**batch, max_new_tokens=${plan.data.maxTargetLength})[0], skip_special_tokens=True))`

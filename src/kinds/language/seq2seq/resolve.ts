@@ -1,4 +1,4 @@
-/** A plan over texts and their targets before its model's weights are read. */
+/** Encoder-decoder models: resolves a plan before its weights are read. */
 import * as Effect from "effect/Effect"
 import type { SelectedSite } from "../../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
@@ -28,16 +28,16 @@ import {
 import { LOGITS, type ResolvedWritingPlan, resolveWriting, type WritingModels, type WritingRows } from "../kind.ts"
 import { plain } from "./scores.ts"
 
-/** Lengths of both sides, the end token included, over a sample of a split's rows. */
+/** A split with the lengths of sources and targets, end token included, from a sample of its rows. */
 export interface MeasuredSplit extends SourceTargetSplit {
   readonly sources: LengthPercentiles
   readonly targets: LengthPercentiles
 }
 
-/** The data of a plan, its rows measured. */
+/** The data of a plan with measured lengths. */
 export interface MeasuredSeq2Seq extends Omit<OpenedSeq2Seq, "describe"> {
   readonly describe: () => ReadonlyArray<MeasuredSplit>
-  /** the first training row as the model will see it */
+  /** the first training row as the model's input */
   readonly sample: () => Effect.Effect<RenderedSample, DataError>
 }
 
@@ -45,7 +45,7 @@ export interface ResolvedSeq2SeqPlan extends ResolvedWritingPlan<Seq2SeqPlan, Se
 
 export const describeSeq2SeqPlan = ({ model }: Seq2SeqPlan) => describeSeq2Seq(model.source)
 
-/** How the rows of a plan become tokens. */
+/** Returns the tokenization options of a plan. */
 export const encodingOf = (
   { data }: Seq2SeqPlan,
   { startId, eosId, padId }: Pick<Seq2SeqDescription, "startId" | "eosId" | "padId">,
@@ -102,7 +102,7 @@ const rows: WritingRows<Seq2SeqPlan, Seq2SeqDescription, MeasuredSeq2Seq> = {
 
 export const resolveSeq2Seq = (plan: Seq2SeqPlan, name: string) => resolveWriting(plan, name, models, rows)
 
-/** The first row, its tokens decoded: the text that is read, and the target, which is learned. */
+/** Returns the first row with its tokens decoded: the source text, and the target, which is learned. */
 const renderedPair = (
   train: Seq2SeqSplit,
   encoding: Seq2SeqEncoding,
@@ -158,7 +158,7 @@ const cutWarnings = (
 const LOOKED_AT = 256
 const SHOWN = 3
 
-/** Targets that the tokenizer does not give back: a model cannot write what its vocabulary lacks. */
+/** Warns of targets that the tokenizer does not reproduce: the model cannot generate tokens that its vocabulary lacks. */
 const unwritable = ({ splits: { train }, targets }: OpenedSeq2Seq, tokenizer: ResolvedSeq2SeqPlan["tokenizer"]) =>
   Effect.gen(function* () {
     const count = Math.min(train.rows, LOOKED_AT)
@@ -182,9 +182,10 @@ const unwritable = ({ splits: { train }, targets }: OpenedSeq2Seq, tokenizer: Re
 const shownText = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
 
 /**
- * Of a batch whose texts are all `data.maxLength` long and whose targets are `data.maxTargetLength`. A layer keeps its input, norms, q, k, v
- * and what attention made of them, with its weights where every token is attended, and the feed-forward layer's inside twice; a decoder's has two attentions, of which the
- * second keeps k and v of every token that is read. After the layers logits of a chunk of rows alone.
+ * Estimates memory in bytes for a batch whose texts all have `data.maxLength` tokens and whose targets have `data.maxTargetLength`. Each
+ * layer keeps its input, norms, q, k, v and attention's output, attention's weights where every token is attended to, and the inner
+ * values of the feed-forward layer twice; decoder layers have two attentions, of which the second keeps k and v of every source token.
+ * After the layers, logits of one chunk of rows.
  */
 export const estimateMemory = (
   plan: Seq2SeqPlan,

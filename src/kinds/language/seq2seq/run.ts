@@ -1,4 +1,4 @@
-/** Texts with targets and a model that reads the one and writes the other. */
+/** Encoder-decoder models: training and inference. */
 import * as Effect from "effect/Effect"
 import { type Adapted, unadapted } from "../../../../adapters/index.ts"
 import type { Seq2SeqPlan } from "../../../../schemas/index.ts"
@@ -26,7 +26,7 @@ import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
 
 const asked = ({ data }: Seq2SeqPlan) => ({ text: data.source })
 
-/** What is written for texts, as many at a time as are evaluated. */
+/** Generates texts in batches of the evaluation's size. */
 const written = (
   adapted: Adapted<Seq2SeqModel>,
   plan: Seq2SeqPlan,
@@ -144,14 +144,14 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
 
 const nothing: WrittenText = { text: "", tokens: 0, finish: "eos" }
 
-/** The ids that each row of a batch reads, without padding. */
+/** Returns the source ids of each row of a batch, without padding. */
 const sourcesOf = ({ size, sourceLength, inputIds, attentionMask }: Seq2SeqEvaluationBatch) =>
   Array.from({ length: size }, (_, row) => {
     const ids = inputIds.subarray(row * sourceLength, (row + 1) * sourceLength)
     return [...ids].filter((_, t) => attentionMask[row * sourceLength + t] === 1)
   })
 
-/** `sources`: their ids. */
+/** Generates targets; `sources`: token ids of each text. */
 const writtenFor = (
   adapted: Adapted<Seq2SeqModel>,
   sources: ReadonlyArray<ReadonlyArray<number>>,
@@ -167,7 +167,7 @@ const writtenFor = (
 // reading the weights once serves all of them
 const BATCH_SIZE = 8
 
-/** Loads the encoder-decoder in a Hugging Face folder, for as long as the scope; undefined for other model families. */
+/** Loads the encoder-decoder in a Hugging Face folder, until the scope closes; undefined for other model families. */
 export const openWriter = (source: string) =>
   Effect.gen(function* () {
     if (/\.gguf(@[^/]*)?$/i.test(source)) return undefined

@@ -1,4 +1,4 @@
-/** How what was written compares with what was to be written: whole texts, and of a closed set of targets each target's F1. */
+/** Scores of generated texts: exact match, and the F1 of each target for a closed set of targets. */
 import {
   crossEntropyMetric,
   type Metrics,
@@ -19,18 +19,18 @@ export const seq2seqMetrics = {
 export interface Seq2SeqEvaluation extends Scored {
   /** fraction of the rows whose output equals the target */
   readonly exactMatch: number
-  /** unweighted mean of the targets' F1, where they are a closed set and every row's is one of it */
+  /** unweighted mean of the targets' F1; present if the targets are a closed set that contains every row's */
   readonly macroF1?: number
-  /** share of the target's tokens that are the most probable ones after the right ones before */
+  /** fraction of the target tokens that are the most probable after the preceding target tokens */
   readonly tokenAccuracy: number
-  /** tokens that count */
+  /** number of target tokens */
   readonly tokens: number
 }
 
 /** Normalizes a text for comparison: collapses white space and trims it. */
 export const plain = (text: string): string => text.trim().replace(/\s+/g, " ")
 
-/** F1 of a target that `right` of `rows` rows have and that is written for all of them. */
+/** Returns the F1 of a target that `right` of `rows` rows have, if it is generated for all rows. */
 export const alwaysF1 = (right: number, targets: number): number => (2 * right) / (1 + right) / targets
 
 /** Returns an accumulator of scores over rows. `targets`: the closed set of targets; empty without one. */
@@ -38,7 +38,7 @@ export const writtenScores = (targets: ReadonlyArray<string>) => {
   const numberOf = new Map(targets.map((target, i) => [plain(target), i]))
   // of the closed set; −1: none of it
   const [right, expected, written]: ReadonlyArray<Array<number>> = [[], [], []]
-  /** Each metric as a function of the rows. */
+  /** Returns each metric as a function of the rows. */
   const ofRows = () => ({
     exactMatch: ratioOf(right!),
     ...(targets.length === 0 || expected!.includes(-1)
@@ -46,7 +46,7 @@ export const writtenScores = (targets: ReadonlyArray<string>) => {
       : { macroF1: macroF1Of(expected!, written!, targets.length) })
   })
   return {
-    /** Whether the text is the target. A text that is none of the closed set is wrong whatever it says. */
+    /** adds a row; returns whether the text equals the target. With a closed set, a text outside of it is always wrong. */
     add: (target: string, text: string): boolean => {
       const same = plain(text) === plain(target)
       right!.push(same ? 1 : 0)

@@ -1,4 +1,4 @@
-/** Texts with targets and a model that reads the one and writes the other: the plan for them. */
+/** Encoder-decoder models: suggests values of a plan, one rule each. */
 import { wholeNumber } from "../../../boundary/index.ts"
 import {
   type Choice,
@@ -30,16 +30,16 @@ import {
 } from "../../../suggest/index.ts"
 import { estimateMemory, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 
-/** What the rules look at. Rows are counted, lengths are tokens. */
+/** Inputs of the rules. Units: rows, tokens. */
 interface Facts extends Evaluated {
   readonly rows: number
-  /** targets of a closed set; null: they are any texts */
+  /** number of targets in a closed set; null for free texts */
   readonly targets: number | null
   readonly read: { readonly p95: number; readonly mean: number; readonly longest: number }
   readonly written: { readonly p95: number; readonly mean: number; readonly longest: number }
   readonly hiddenSize: number
   readonly narrowest: number
-  /** numbers in linear layers */
+  /** parameters in linear layers */
   readonly linear: number
 }
 

@@ -1,4 +1,4 @@
-/** Labelled rows of numbers and a tf.LayersModel. */
+/** Classification of rows of numbers with a tf.LayersModel. */
 import * as Effect from "effect/Effect"
 import type { ArraysPlan } from "../../../../schemas/index.ts"
 import { wholeNumber } from "../../../boundary/index.ts"
@@ -54,7 +54,7 @@ const calledArrays: CalledRows = {
 // more are no form that anyone fills in
 const MOST_FIELDS = 32
 
-/** The columns that a user fills in one by one; none: the numbers are given as a list. */
+/** Returns the columns that are single input fields; empty if the input is one list of numbers. */
 const columnsAsked = (input: ArraysPlan["data"]["input"]): ReadonlyArray<string> =>
   typeof input !== "string" && input.length <= MOST_FIELDS ? input : []
 
@@ -124,7 +124,7 @@ interface Numbers {
   readonly reason: string
 }
 
-/** Where the numbers of rows are: a list, columns that a number tells apart, or all columns of numbers but the label. */
+/** Returns the columns with the numbers of rows: a list, numbered columns, or all numeric columns except the label. */
 const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): ReadonlyArray<Numbers> => {
   if (input !== undefined) {
     const names = input.split(",").map((name) => name.trim())
@@ -147,7 +147,7 @@ const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): Readonl
   return [{ input: names, certainty: sure.usual, reason: `${wholeNumber(names.length)} columns of one number each` }]
 }
 
-/** Which columns hold the numbers and the label, and what the numbers are multiplied with. */
+/** Detects the columns of the numbers and the label, and the scale of the numbers. */
 const arraysFound: Detecting["rows"] = ({ content, rows }, columns, { rescales = false } = {}) =>
   content !== "rows"
     ? []
@@ -176,7 +176,7 @@ const arraysFound: Detecting["rows"] = ({ content, rows }, columns, { rescales =
         })
       })
 
-/** Columns of one number each that a number tells apart ("pixel0", "pixel1", …), as the pattern that has them and no other. */
+/** Returns the pattern of numbered columns ("pixel0", "pixel1", …) that matches them and no others. */
 const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) => {
   const all = Object.keys(rows[0]!).filter((name) => name !== label)
   const numbers = all.filter((name) => rows.every((row) => numberIn(row[name]) !== undefined))
@@ -194,7 +194,7 @@ const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) =>
   }
 }
 
-/** Numbers that are bytes become 0 to 1, unless the model does so itself. */
+/** Suggests a scale from bytes to 0 … 1, unless the model scales its input itself. */
 const scaleOf = (numbers: ReadonlyArray<number>, rescales: boolean): ReadonlyArray<Choice> => {
   const bytes = numbers.every((number) => Number.isInteger(number) && number >= 0 && number <= BYTE)
   const largest = numbers.reduce((max, number) => Math.max(max, number), 0)

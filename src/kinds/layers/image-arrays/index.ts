@@ -1,4 +1,4 @@
-/** Labelled images and a tf.LayersModel: as large as its input is, and in the range of numbers that the plan says. */
+/** Image classification with a tf.LayersModel: images are resized to the model's input and scaled to the plan's range. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { ImageArraysData, ImageArraysPlan } from "../../../../schemas/index.ts"
@@ -37,14 +37,14 @@ const calledImages: CalledRows = {
   task: "image-classification"
 }
 
-/** What bytes are multiplied by, and what is taken from that. */
+/** Factor and offset for each range of pixel values. */
 const ranges: { readonly [Range in ImageArraysData["range"]]: { readonly scale: number; readonly mean: number } } = {
   "0 to 1": { scale: 1 / 255, mean: 0 },
   "-1 to 1": { scale: 2 / 255, mean: 1 },
   "0 to 255": { scale: 1, mean: 0 }
 }
 
-/** `shape`: one of which `problemOfShape` has nothing to say. */
+/** Returns the image processing for an input shape without problems (see `problemOfShape`). */
 const processingOf = ({ data: { resize, range } }: ImageArraysPlan, shape: RowShape): Processing => {
   const [height, width, channels] = shape as readonly [number, number, 1 | 3]
   const size = { height, width }
@@ -99,7 +99,7 @@ const FORMAT = "image-arrays"
 const rangeCaution =
   "data.range must match the range that the model was trained with, which its file does not contain; if the accuracy before training, which train prints first, is lower than expected, change it"
 
-/** The range that a model's file states, if it is one of a plan's. */
+/** Returns the range in the model's file if plans support it. */
 const rangeOf = ({ range = "" }: DescribedLayers) => (Object.hasOwn(ranges, range) ? range : undefined)
 
 const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
