@@ -85,7 +85,7 @@ export const reportBug = (thrown: unknown): void => {
   )
 }
 
-/** The same, at the end of a program. */
+/** Reports a bug at the end of a program. */
 export const endWithReport = (thrown: unknown): Effect.Effect<never, Told> =>
   Effect.suspend(() => {
     reportBug(thrown)

@@ -83,7 +83,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         if (called.length > 0) yield* tell(resultsWanted(called))
         return now.add(answer)
       })
-    /** On a terminal, prints an error and continues with the next message. */
+    /** Generates a reply. On a terminal, prints an error and continues with the next message. */
     const answered = (before: Conversation, text: string, turn: number) =>
       typed
         ? replied(before, text, turn).pipe(

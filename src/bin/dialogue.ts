@@ -13,7 +13,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { limit, messageOf, overLimit } from "../boundary/index.ts"
 
-/** Lines of stdin as they arrive. Opened when it is read: readline drops lines, and the end, that arrive before there is a listener. */
+/**
+ * Streams the lines of stdin as they arrive. Opens stdin on demand: readline drops lines, and the end, that arrive before there is a
+ * listener.
+ */
 const stdinLines: Stream.Stream<string, { readonly message: string }> = Stream.suspend(() => {
   const input = Readable.from(withEnds(process.stdin), { objectMode: false })
   return Stream.fromAsyncIterable(createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY }), messageOf)

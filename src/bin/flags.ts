@@ -20,7 +20,7 @@ const count = (name: string, least = 1) =>
     )
   )
 
-/** The same with a default value. */
+/** Defines a flag for a count with a default value. */
 const counted = (name: string, description: string, usual: number, least = 1) =>
   count(name, least).pipe(Flag.withDescription(description), Flag.withDefault(usual))
 
@@ -61,7 +61,7 @@ const threads = count("threads").pipe(
   Flag.optional
 )
 
-/** For commands without a plan. */
+/** The number of threads for commands without a plan; default "auto". */
 const threadsOrAuto = threads.pipe(Flag.map(Option.getOrElse(() => "auto" as const)))
 
 const json = flag("json", "print only JSON to stdout")

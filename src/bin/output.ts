@@ -111,7 +111,7 @@ const write = (stream: "stdout" | "stderr", text: string): Effect.Effect<void, O
 export const writeResult = (text: string): Effect.Effect<void, OutputError> =>
   Effect.suspend(() => write("stdout", process.stdout.isTTY === true ? printable(text) : text))
 
-/** The same as a line. */
+/** Prints text from outside as a line of a result. */
 export const printResult = (text: string): Effect.Effect<void, OutputError> => writeResult(`${text}\n`)
 
 /** Prints a report in this program's own words to stdout. */
@@ -163,7 +163,10 @@ const shown = (text: string): string =>
     .map((part, i) => (i % 2 === 1 && part.startsWith("\u001b") ? (canColour("stderr") ? part : "") : printable(part)))
     .join("")
 
-/** The console of the command-line library, which prints help and refusals, these without passwords in URLs; `arrived` fails, and says so, where help did not arrive. */
+/**
+ * Returns the console of the command-line library, which prints help and errors (without passwords in URLs). `arrived` fails if help could
+ * not be written.
+ */
 export const libraryConsole = (): {
   readonly service: Console.Console
   readonly arrived: Effect.Effect<void, OutputError>

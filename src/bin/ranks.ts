@@ -5,13 +5,16 @@ import { PARENT } from "../compare/parent-watch.ts"
 import { Ranks, stoppingTogether } from "../ranks/index.ts"
 import { type Launch, launched, mpi } from "../ranks/mpi/index.ts"
 
-/** Part of the time between the signal and the end that cannot be refused; the rest is for what has to be saved. */
+/** Returns the grace period in milliseconds: a part of the time between the signal and the kill; the rest is for saving. */
 const graceOf = ({ untilKilled }: Launch): number => Math.min(10_000, 0.4 * untilKilled)
 
-/** How this process was launched; undefined: it is alone, as is the trial of a comparison, whose environment is another process's. */
+/**
+ * Returns how this process was launched; undefined for a single process, and for the trial of a comparison, whose environment belongs to
+ * another process.
+ */
 const launchOf = (): Launch | undefined => (process.env[PARENT] === undefined ? launched() : undefined)
 
-/** The program on all ranks, or in this process alone where it is the only one. */
+/** Runs the program on all ranks, or in this process if it is the only one. */
 export const onRanks = <A, E, R>(program: Effect.Effect<A, E, R>) => {
   const launch = launchOf()
   return launch === undefined
@@ -23,8 +26,8 @@ export const onRanks = <A, E, R>(program: Effect.Effect<A, E, R>) => {
 }
 
 /**
- * `mpirun` hands these on to all ranks, Open MPI's both and MPICH's the first, and Slurm sends one some time before a job's end where it is
- * asked to (`--signal=USR1@120`). The run is not killed after it, so that the step in which the ranks agree may take as long as it does.
+ * Signals that `mpirun` forwards to all ranks: Open MPI both, MPICH the first. Slurm sends one before a job ends, if requested
+ * (`--signal=USR1@120`). They do not kill the run, so the ranks may take as long as a step to agree.
  */
 const SOFT = ["SIGUSR1", "SIGUSR2"] as const
 
@@ -41,13 +44,13 @@ const askedSoftly = Effect.gen(function* () {
   )
 })
 
-/** What only the first rank says, also where the ranks have parted or could not meet. */
+/** Runs an effect on the first rank only, also if the ranks have lost or never found each other. */
 export const spoken = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
   Effect.suspend(() => ((launchOf()?.rank ?? 0) === 0 ? Effect.asVoid(effect) : Effect.void))
 
 /**
- * Threads of a rank where the plan leaves them to the machine: those on one machine share its cores. A launcher that has bound a process to
- * some of the cores has divided them already.
+ * Returns the number of threads of a rank. "auto" divides the cores among the ranks of a machine; a launcher that binds a process to some
+ * of the cores has already divided them.
  */
 export const threadsOfRank = (threads: "auto" | number): "auto" | number => {
   const launch = launchOf()
@@ -56,6 +59,6 @@ export const threadsOfRank = (threads: "auto" | number): "auto" | number => {
     : threads
 }
 
-/** Cores of each of `ranks` processes on a machine with `all`, of which this process may use `own`. */
+/** Returns the number of cores for each of `ranks` processes on a machine with `all` cores, of which this process may use `own`. */
 export const sharedCores = (ranks: number, own: number, all: number): number =>
   Math.max(1, own < all ? Math.min(own, Math.ceil(all / ranks)) : Math.floor(all / ranks))

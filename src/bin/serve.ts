@@ -15,7 +15,7 @@ export const TOKEN_VARIABLE = "TFJS_LORA_PRO_TOKEN"
 
 const secret = (name: string): string | undefined => process.env[name] || undefined
 
-/** Names are those of OpenAI's models too: in no two ways the same. */
+/** Returns runs with their names. Fails if a name is invalid or not unique: they are also model names of the OpenAI API. */
 const named = (runs: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const all = runs.map(nameOfRun)

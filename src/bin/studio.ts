@@ -15,7 +15,7 @@ const OPEN =
 
 const isLocal = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 
-/** Set for the process that computes: the same program, with the same command. */
+/** Environment variable of the process that computes: the same program, with the same command. */
 const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
 
 /** Bundled models and rows, as plans in the working directory refer to them. */

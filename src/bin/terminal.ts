@@ -11,7 +11,7 @@ import type { Listener, ProgressEvent, Working } from "../run/index.ts"
 import type { StepReport } from "../training/index.ts"
 import { type Colour, colourOf } from "./output.ts"
 
-/** `split`: or the name of the file with the rows */
+/** An evaluation; `split`: name of the split, or of the file with the rows. */
 type Evaluated = Pick<EvaluationReport, "step" | "rows"> & { readonly split: string }
 
 /** Formats an evaluation: "before training: test accuracy 50.0 %, macro-F1 33.3 %, loss 0.693 (300 rows)". */

@@ -45,7 +45,7 @@ const planOf = (directory: string) =>
     return yield* userError(`${directory} is not a run folder: it has no plan.json; expected one such as runs/<name>-1`)
   })
 
-/** With several processes, the first one prints. */
+/** Returns the listener of this process: on several ranks, only the first one prints. */
 const listener = Effect.map(Ranks, ({ rank }): Listener => (rank === 0 ? terminalListener(screen) : () => Effect.void))
 
 /** Returns the run's name for a run folder's own plan, which is called plan.json. */

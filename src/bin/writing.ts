@@ -40,7 +40,7 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
     return plain
   })
 
-/** The same, or a model that generates a text from each input text. */
+/** Opens the model of a run with its adapter, a base model, or a model that generates a text from each input text. */
 export const openWriter = (source: string, base: Option.Option<string>) =>
   Effect.gen(function* () {
     if (!(yield* isTrained(source, base))) return (yield* openWriterOf(source)) ?? (yield* openWriting(source, base))
@@ -59,11 +59,11 @@ export type Writer = Exclude<Effect.Success<ReturnType<typeof openWriter>>, Writ
 const isTrained = (source: string, base: Option.Option<string>) =>
   Effect.flatMap(isRun(source), (run) => (run ? Effect.succeed(true) : isAdapterOver(source, base)))
 
-/** A Hub repository is an adapter if a base is given, and a model otherwise. */
+/** Returns whether a source is an adapter: a Hub repository is one if a base is given, and a model otherwise. */
 const isAdapterOver = (source: string, base: Option.Option<string>) =>
   /^hf:/.test(source) ? Effect.succeed(Option.isSome(base)) : isAdapter(source)
 
-/** A run has a plan, a model has none. */
+/** Returns whether a source is a run: a run has a plan, a model has none. */
 const isRun = (source: string) =>
   Effect.gen(function* () {
     const path = yield* Path.Path

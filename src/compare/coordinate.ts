@@ -88,7 +88,7 @@ const followResults = (
   }
 }
 
-/** Once in the queue, however often it is offered. */
+/** Offers a trial to the queue, which holds it once however often it is offered, and waits for its result. */
 const offering =
   (queue: TrialQueue, results: ReturnType<typeof followResults>): RunTrial =>
   (trial) =>

@@ -39,7 +39,7 @@ export interface StudyDatabase {
   /** Adds the study to the database. */
   readonly announce: (announced: AnnouncedStudy) => Effect.Effect<void, SqlError>
   readonly results: Effect.Effect<ReadonlyArray<TrialResult>, SqlError>
-  /** Number of results. */
+  /** Returns the number of results. */
   readonly counted: Effect.Effect<number, SqlError>
   readonly has: (trial: string) => Effect.Effect<boolean, SqlError>
   /** Stores a trial's result. If it has one already, the first one counts. */
@@ -60,14 +60,14 @@ export const enginePrefix = (study: string): string => `compare_${study}`
 const engineTables = (study: string) =>
   ["replies", "messages", "migrations"].map((name) => `${enginePrefix(study)}_${name}`)
 
-/** A database that does not answer for a minute ends no study and costs no result. */
+/** Retries database operations for a minute, so that a short outage ends no study and loses no result. */
 export const patient = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, { times: 60, schedule: Schedule.spaced("1 second") })
 
 const resultJson = Schema.fromJsonString(TrialResult)
 const studyJson = Schema.fromJsonString(Study)
 
-/** Several processes may create the tables at the same time, which PostgreSQL answers with an error for all but one. */
+/** Creates the tables. Several processes may do so at the same time, which PostgreSQL answers with an error for all but one. */
 const created = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`CREATE TABLE IF NOT EXISTS compare_studies

@@ -1,4 +1,4 @@
-/** Several methods on one plan, fairly: a study, the runs it takes as a durable workflow, and a verdict. */
+/** Fair comparisons of several methods on one plan: a study, its runs as a durable workflow, and a verdict. */
 export { type Asked, checkStudy, countTrials, questionOf, StudyError } from "./ask.ts"
 export { type Coordinated, coordinate, WorkerFailed } from "./coordinate.ts"
 export { queueLayer } from "./database.ts"

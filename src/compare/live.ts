@@ -74,10 +74,10 @@ export interface LiveTable {
   readonly end: Effect.Effect<void>
 }
 
-/** Milliseconds between two plain lines about running trials. */
+/** Minimum milliseconds between two plain lines about running trials. */
 const AGAIN = 10_000
 
-/** In one line. */
+/** Formats the standing as one line. */
 const standingLine = (standing: Standing): string => {
   const [counts, ...running] = standingLines(standing)
   return running.length === 0 ? counts! : `${counts}: ${running.map((line) => line.trim()).join(", ")}`

@@ -14,7 +14,7 @@ import { ANCESTOR, ownName, PARENT } from "./parent-watch.ts"
 export interface Program {
   readonly runtime: string
   readonly args: ReadonlyArray<string>
-  /** whether MPI starts it as several processes */
+  /** whether MPI starts the program as several processes */
   readonly launched?: boolean
 }
 
@@ -35,7 +35,10 @@ export const asRanks = ({ runtime, args }: Program, ranks: number): Program => {
   return { runtime: launcher, args: [...flags, "-n", String(ranks), runtime, ...args], launched: true }
 }
 
-/** A process with a launcher above it is not the child of the launcher's parent, and stops with the others, after a step, at SIGUSR1. */
+/**
+ * Returns the environment of a process. Below a launcher, the ancestor is in it, since the launcher is the parent; such a process stops
+ * with the others after a step, at SIGUSR1.
+ */
 const environmentOf = (launched: boolean): Readonly<Record<string, string | undefined>> => {
   const { [PARENT]: _, [ANCESTOR]: __, ...own } = process.env
   return { ...own, [launched ? ANCESTOR : PARENT]: launched ? ownName() : String(process.pid) }

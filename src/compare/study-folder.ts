@@ -1,7 +1,7 @@
 /**
  * A study's folder, `compare/<plan name>-<n>/`:
  *
- *   study.json      what is compared, with every default filled in; written first, never changed
+ *   study.json      the study, with every default filled in; written first, never changed
  *   study.sqlite    queue and workflow, where no other storage is given
  *   plans/          one plan for each trial
  *   runs/           one run folder for each trial
@@ -102,7 +102,7 @@ const differences = (there: unknown, here: unknown, path = ""): ReadonlyArray<st
   return was === is ? [] : [`${path}: there ${was}, here ${is}`]
 }
 
-/** What a folder has to do with a question. */
+/** Compares a folder with a study: the folder is free, taken, that of the same study, or that of another. */
 const lookAt = (folder: string, question: Question, read: ReadonlyArray<InputFile>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -46,9 +46,9 @@ export type Score = typeof Score.Type
 
 /** ‖g − g̃‖/‖g‖, mean over the sites and the probed steps. */
 export const Discrepancy = Schema.Struct({
-  /** of the method in use */
+  /** value of the method */
   method: Schema.Finite,
-  /** of the best possible update of A and B */
+  /** value of the best possible update of A and B */
   best: Schema.Finite
 })
 export type Discrepancy = typeof Discrepancy.Type
@@ -70,7 +70,7 @@ export const TrialResult = Schema.Struct({
   reason: Schema.optionalKey(Schema.String),
   validation: Schema.NullOr(Score),
   test: Schema.NullOr(Score),
-  /** the same for all runs of a study; absent in records of earlier versions */
+  /** baselines, the same for all runs of a study; absent in records of earlier versions */
   baseline: Schema.optionalKey(Baselines),
   /** evaluations before and after training, on the same rows; absent in records of earlier versions */
   before: Schema.optionalKey(Schema.NullOr(Score)),

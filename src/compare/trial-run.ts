@@ -1,9 +1,9 @@
 /**
- * One trial, run to its result: `train` in a process of its own, or in several, resumed where its folder is there already.
+ * Runs one trial to its result: `train` in a separate process, or in several; resumes an existing run folder.
  *
- * A run that diverges, or that cannot start, is a result. What has nothing to do with the method is not: a process that was killed is
- * started again, a folder that another process still writes is waited for (the one that trained for a worker which was killed),
- * and what the world refuses (no space, no such file, no device) is tried again and then ends the worker, with the trial still open.
+ * A run that diverges, or that cannot start because of the method, is a result. Causes outside of the method are not: a killed process is
+ * started again, a folder that another process writes is waited for (a killed worker leaves its trial's process behind), and an error of
+ * the environment (no space, no such file, no device) is retried, then ends the worker and leaves the trial open.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -118,7 +118,7 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
     }
   })
 
-/** Fails if the inputs differ: workers on other machines have files of their own, and trials over different files are not comparable. */
+/** Fails if the inputs differ: workers on other machines have their own files, and trials over different files are not comparable. */
 const checkInputs = ({ inputs: wanted = {} }: Study, trial: Trial, { inputs: read = {} }: Report) => {
   const others = Object.keys(wanted).filter((name) => Object.hasOwn(read, name) && read[name] !== wanted[name])
   if (others.length === 0) return Effect.void
@@ -141,13 +141,13 @@ const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =
     return judge(ended.success)
   })
 
-/** Parses `step 10/80 ████░░ loss 0.512 · …`, which is printed ten times per run. */
+/** Parses a progress line of `train`, `step 10/80 ████░░ loss 0.512 · …`; a run prints ten of them. */
 const listen = (line: string, heard: Heard) => {
   const found = /^step +(\d+)\/(\d+) .*?loss ([\d.]+)/.exec(line)
   return found === null ? Effect.void : heard.step(Number(found[1]), Number(found[2]), Number(found[3]))
 }
 
-/** Arguments for a new run or an existing one. A run that was killed before it had a plan left an empty folder. */
+/** Returns the arguments for a new run or an existing one. A run that was killed before it had a plan left an empty folder. */
 const argumentsFor = (at: Workplace, trial: Trial, directory: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -204,7 +204,7 @@ const Report = Schema.Struct({
 const decodeReport = Schema.decodeUnknownOption(Schema.fromJsonString(Report))
 export type Report = typeof Report.Type
 
-/** Result of a finished run. `directory`: relative to this process; `name`: relative to the study's folder. */
+/** Returns the result of a finished run. `directory`: relative to this process; `name`: relative to the study's folder. */
 const doneResult = (metrics: Metrics, trial: Trial, directory: string, name: string, report: Report) =>
   Effect.gen(function* () {
     const folder = yield* runFolder(directory)
@@ -269,7 +269,7 @@ const linesOf = (metrics: string): Effect.Effect<ReadonlyArray<string>, never, F
     return text.split("\n")
   })
 
-/** Mean over the probes that have both values; undefined: no probe has both. */
+/** Returns the mean over the probes that have both values; undefined if no probe has both. */
 const discrepancyIn = (lines: ReadonlyArray<string>): Discrepancy | undefined => {
   const probes = lines.flatMap((line) => {
     const probe = decodeProbe(line)
@@ -287,7 +287,7 @@ const discrepancyIn = (lines: ReadonlyArray<string>): Discrepancy | undefined =>
 const Step = Schema.Struct({ kind: Schema.Literal("step"), milliseconds: Schema.Finite })
 const decodeStep = Schema.decodeUnknownOption(Schema.fromJsonString(Step))
 
-/** Median time of a step, since the first step prepares the others and a busy machine delays some. */
+/** Returns the median time of a step: the first step includes preparation, and a busy machine delays some. */
 const stepSecondsIn = (lines: ReadonlyArray<string>): number | null =>
   median(
     lines.flatMap((line) => {

@@ -31,13 +31,13 @@ export interface Problem {
   readonly remedy: string
 }
 
-/** The devices that are measured; cpu only serves to test the others. */
+/** The devices to measure; cpu only serves to test the others. */
 type Measured = Automatic["device"]
 
 export interface Measurement extends Rates {
   readonly device: Measured
   readonly threads: number
-  /** of webgpu: how matrix products choose their tiles, and the folder of the stored measurements; null if products use no tiles */
+  /** for webgpu: how matrix products choose their tiles, and the folder of the stored measurements; null if products use no tiles */
   readonly tiles?: { readonly chosen: string; readonly folder: string | null } | null
 }
 

@@ -10,7 +10,7 @@ import { adamw } from "../optimizers/index.ts"
 import { milliseconds } from "../progress/index.ts"
 import { crossEntropy, openSession, takeStep } from "../training/index.ts"
 
-/** A BERT with random weights, so that no checkpoint is needed: two blocks of all-MiniLM-L6-v2's shape. */
+/** Configuration of a BERT with random weights, so that no checkpoint is needed: two blocks of all-MiniLM-L6-v2's shape. */
 const CONFIG = {
   hiddenSize: 384,
   layers: 2,
@@ -31,7 +31,7 @@ const LENGTH = 32
 /** Description of one of its training steps. */
 export const STEP = `a LoRA step, ${CONFIG.layers} layers of ${CONFIG.hiddenSize}, ${BATCH} × ${LENGTH} tokens`
 
-/** Rows without padding. Times do not depend on the ids. */
+/** A batch of rows without padding. Times do not depend on the ids. */
 const syntheticBatch: Batch = {
   size: BATCH,
   length: LENGTH,
@@ -53,7 +53,7 @@ const BUDGET = 1000
 const LEAST = 50
 
 export interface Rates {
-  /** 10⁹ floating-point operations per second, in the matrix product */
+  /** 10⁹ floating-point operations per second in the matrix product */
   readonly gflops: number
   readonly stepsPerSecond: number
 }

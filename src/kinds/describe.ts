@@ -67,7 +67,7 @@ const adapterJson = (judged: JudgedPlan) => {
   }
 }
 
-/** Rows of equal cells under each other. */
+/** Formats rows of cells as a table. */
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows
@@ -75,12 +75,12 @@ const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     .join("\n")
 }
 
-/** With more adapted layers than this, those that are alike in a model's blocks share a row. */
+/** Maximum number of adapted layers with a row each; with more, similar layers of a model's blocks share a row. */
 const MOST_ROWS = 60
 
 type SelectedSites = ResolvedPlan["selected"]["sites"]
 
-/** Sites by their names; one name may be that of several layers that are alike. */
+/** Groups sites by their names; similar layers share a name. */
 const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, sites: SelectedSites]> => {
   if (sites.length <= MOST_ROWS) return sites.map((one) => [one.site.name, [one]])
   const groups = Map.groupBy(sites, ({ site, options }) =>
@@ -92,7 +92,7 @@ const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, s
   })
 }
 
-/** Between which ranks of a site its init will decide; undefined: they are the plan's. */
+/** Returns the range of ranks that an initialization can choose for a site; undefined if the plan sets the ranks. */
 const initBounds = ({ selected, plan }: JudgedPlan) => initRanksOf(methodOf(plan.adapter), selected)?.bounds
 
 const siteRows = (judged: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
@@ -112,7 +112,7 @@ const siteRows = (judged: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
   return [["site", "W", ...names, "trainable"], ...rows]
 }
 
-/** Of a method that gives up ranks during the run. */
+/** Returns the rank budget of a method that reduces ranks during the run; undefined for other methods. */
 const ranksOf = ({ plan: { adapter }, selected, steps }: JudgedPlan): RankBudget | undefined =>
   steps === undefined
     ? undefined
@@ -143,7 +143,7 @@ const ranksFact = ({ initial, target, end }: RankBudget, sites: number): PlanFac
   }
 }
 
-/** How much is trained. */
+/** Returns the facts about trainable parameters. */
 const trainedFacts = (judged: JudgedPlan): ReadonlyArray<PlanFact> => {
   const { selected, trainable } = judged
   const ranks = ranksOf(judged)
@@ -243,7 +243,7 @@ export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
   ].join("\n")
 }
 
-/** "each has 2", "1 has 1, 2 have 2" */
+/** Formats counts: "each has 2", "1 has 1, 2 have 2". */
 const countsText = (counts: ReadonlyArray<number>): string => {
   const processes = Map.groupBy(counts, (own) => own)
   if (processes.size === 1) return `each has ${wholeNumber(counts[0]!)}`

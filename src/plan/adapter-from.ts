@@ -12,7 +12,7 @@ import { readPeftAdapter } from "../peft/index.ts"
 
 type Section = Readonly<Record<string, unknown>>
 
-/** Values that an omitted section stands for, of the fields that the adapter determines. */
+/** Defaults of the fields that the adapter determines. */
 const unsaid: Section = {
   overrides: [],
   exclude: [],

@@ -107,7 +107,7 @@ export const injectPlan = <M extends Network>(
 ): Effect.Effect<Adapted<M>, InitError | DeviceReadError, Scope.Scope> =>
   injectSelected(model, methodOf(plan.adapter), selected, plan.seed, calibrate)
 
-/** The same for trained parameters that will be restored: skips initializations whose values would be replaced. */
+/** Injects the adapter for trained parameters that will be restored: skips initializations whose values would be replaced. */
 export const injectToRestore = <M extends Network>(
   model: M,
   { plan, selected }: SelectedPlan

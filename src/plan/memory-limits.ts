@@ -31,7 +31,7 @@ export const FOUR_GIB = 2 ** 32
 /** Share of the available memory that a run may use: the rest covers the error of the estimate and other programs. */
 export const COMFORTABLE = 0.8
 
-/** `lengths`: whether rows are texts, which can be truncated. */
+/** Returns how to lower the memory; `lengths`: whether rows are texts, which can be truncated. */
 const remedyOf = ({ training }: Pick<RunPlan, "training">, lengths: boolean): string => {
   if (!lengths) return "lower training.batchSize or training.evaluateBatchSize"
   const lower = "lower training.batchSize, training.evaluateBatchSize or data.maxLength"

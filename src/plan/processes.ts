@@ -32,7 +32,7 @@ export const processesProblem = (
 export interface Travel {
   readonly gradients: ReadonlyArray<Gather>
   readonly moves: ReadonlyArray<Gather>
-  /** on wasm and native; a GPU whitens all pairs itself */
+  /** messages for whitening on wasm and native; a GPU whitens all pairs itself */
   readonly whitenings: ReadonlyArray<Gather>
 }
 

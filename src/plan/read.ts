@@ -57,7 +57,10 @@ export interface PlanFile {
 export const fromOf = ({ adapter }: Pick<RunPlan, "adapter">): string | undefined =>
   "from" in adapter ? adapter.from : undefined
 
-/** Leaves remote sources unchanged, since they are not relative to the plan; the plan's own check rejects URLs. */
+/**
+ * Returns a function that changes local paths. Remote sources stay unchanged, since they are not relative to the plan; the plan's own check
+ * rejects URLs.
+ */
 const placing =
   (change: (path: string) => string) =>
   (source: string): string =>
@@ -87,7 +90,7 @@ const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => s
   }
 }
 
-/** The same for a plan before it is decoded. Leaves values that are not paths unchanged. */
+/** Replaces the input paths of a plan before it is decoded. Leaves values that are not paths unchanged. */
 export const withInputs = (
   plan: Readonly<Record<string, unknown>>,
   change: (path: string) => string

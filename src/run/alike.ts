@@ -13,9 +13,9 @@ import { fromAll, Ranks } from "../ranks/index.ts"
 
 /** Error of ranks that would compute different results. */
 export class RanksDiffer extends Schema.TaggedError<RanksDiffer>()("RanksDiffer", {
-  /** differences, a sentence each */
+  /** differences, one sentence each */
   differences: Schema.Array(Schema.String),
-  /** what to do */
+  /** remedies, one sentence each */
   remedies: Schema.Array(Schema.String)
 }) {
   override get message() {
@@ -61,7 +61,7 @@ const fieldDifferences = (first: Fields, other: Fields): ReadonlyArray<string> =
     .map((name) => `${name} is ${shown(other[name])}, on rank 0 ${shown(first[name])}`)
 }
 
-/** What a plan has otherwise than the first rank's, a clause each. */
+/** Returns the differences of a plan from the first rank's, one clause each. */
 export const planDifferences = (first: RunPlan, other: RunPlan): ReadonlyArray<string> =>
   fieldDifferences(fieldsOf(first), fieldsOf(other))
 

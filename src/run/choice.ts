@@ -54,7 +54,7 @@ export const chanceOf = (
     return Math.max((1 + without) / (1 + draws), 2 ** -rows)
   })
 
-/** Copies the trained parameters, for as long as the scope. A step replaces tensors, so a copy takes memory only for those that differ. */
+/** Copies the trained parameters, until the scope closes. A step replaces tensors, so a copy takes memory only for those that differ. */
 export const heldState = (adapted: Adapted<Network>) =>
   Effect.map(
     Effect.acquireRelease(

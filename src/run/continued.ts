@@ -28,6 +28,6 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     return adapted
   })
 
-/** Replaces the initialized parameters by those of another adapter. Kinds whose models PEFT does not support reject it by a rule. */
+/** Replaces the initialized parameters by those of another adapter. Fails for kinds whose models PEFT does not support. */
 export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
   runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run cannot start from a PEFT adapter"))

@@ -89,7 +89,7 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
     .filter(({ split, step, rows }) => split === watched && step > 0 && rows === watchedRows)
     .sort((a, b) => a.step - b.step)
   const standing = standingOf(watchOf(plan, kind), seen)
-  /** By step: of the best evaluation on the way and of the newest, as far as this process made them. */
+  /** Row scores of the best and the newest evaluation by step, if this process made them. */
   const scores = new Map<number, RowScores>()
   const scored = (step: number) =>
     plan.output.keep === "auto" ? { scored: (own: RowScores) => void scores.set(step, own) } : {}
@@ -106,7 +106,7 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
         }
         return scores.get(step) ?? {}
       }),
-    /** Evaluates the split that the run is judged by before the first step. Does nothing without such a split. */
+    /** Evaluates the split that judges the run before the first step. Does nothing without such a split. */
     before: Effect.suspend(() => {
       if (judged === undefined) return Effect.succeed(undefined)
       const first = made.find(({ split, step }) => split === judged && step === 0)
@@ -125,7 +125,10 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
       watched === "validation" && every < steps
         ? reported(watched, step, watchedRows, scored(step))
         : Effect.succeed(undefined),
-    /** Evaluates every split in full, with the errors of the last split, and the rows that were evaluated before training once more. */
+    /**
+     * Evaluates every split in full, collects the errors of the last split, and evaluates the rows of the evaluation before training once
+     * more.
+     */
     after: (before: EvaluationReport | undefined, step: number) =>
       Effect.gen(function* () {
         if (kind.settle !== undefined) {

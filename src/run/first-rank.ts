@@ -37,7 +37,7 @@ export const openedByFirst = <E extends Failure, R>(open: Effect.Effect<Run, E, 
     (told, guard): Run => ({ ...told, guard, append: () => Effect.void })
   )
 
-/** Opens a run that rank 0 found. */
+/** Opens an existing run folder that rank 0 finds. */
 export const foundByFirst = <E extends Failure, R>(find: Effect.Effect<FoundRun, E, R>) =>
   ofFirst(
     find,

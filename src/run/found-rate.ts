@@ -1,4 +1,4 @@
-/** The start of a run that finds its own learning rate. Loaded only if a plan leaves it to the run. */
+/** The start of a run that finds its own learning rate. Loaded only if the plan does not set one. */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Adapted } from "../../adapters/index.ts"

@@ -20,7 +20,10 @@ import { warn } from "./progress.ts"
 
 export { stepRecordOf } from "../training/course.ts"
 
-/** Where a model's last layer is no head of ours, it is frozen unless the plan names it. */
+/**
+ * Returns the plan's fields that warnings name: the learning rate, and `model.head` if it is frozen. A model's own last layer is frozen
+ * unless the plan names it.
+ */
 const namedIn = (kind: LoadedKind, { model, trainable }: ResolvedPlan): Named => {
   const frozen = trainable.dense === 0 && kind.labelsOf(model).length > 0
   return { rate: "optimizer.learningRate", head: frozen ? "model.head" : null }

@@ -22,7 +22,7 @@ export interface PrefixOptions {
   readonly blocks: number
   /** size of the cache; rows beyond it are computed each time */
   readonly bytes: number
-  /** whether the rows of a batch recur */
+  /** whether the rows of a batch are used again */
   readonly comesAgain: (batch: Rows) => boolean
 }
 
@@ -42,7 +42,7 @@ interface OfferedRow {
   readonly at: number
 }
 
-/** In one table, so that rows which stay leave no gaps between all that comes and goes. */
+/** Caches rows in one table, so that they leave no gaps between short-lived tensors. */
 const keptRows = (bytes: number, width: number): Effect.Effect<KeptRows, never, Scope.Scope> =>
   Effect.gen(function* () {
     const firsts = new Map<string, number>()
@@ -67,7 +67,7 @@ const keptRows = (bytes: number, width: number): Effect.Effect<KeptRows, never, 
     }
   })
 
-/** Some rows of a matrix. */
+/** Returns some rows of a matrix. */
 const picked = (x: Tensor2D, rows: ArrayLike<number>): Tensor2D =>
   tf.gather(x, tf.tensor1d(Int32Array.from(rows), "int32"))
 
@@ -80,7 +80,7 @@ export const keepPrefix = <M extends Network>(
     const { stack } = model
     if (stack === undefined) return model
     const kept = yield* keptRows(bytes, stack.width)
-    /** by a batch's input; tensors of the code that put the batch on the device */
+    /** Hidden states by the input of a batch; tensors of the code that puts the batch on the device. */
     const entering = new WeakMap<object, Tensor2D>()
     const own = {
       toDevice: (batch: Rows) => {
@@ -107,7 +107,7 @@ export const keepPlannedPrefix = <M extends Network>(model: M, prefix: PlannedPr
     return yield* keepPrefix(model, { ...prefix, comesAgain })
   })
 
-/** Runs blocks from number `blocks` on, which `hidden` enters. */
+/** Runs the blocks from number `blocks` on, with `hidden` as input. */
 const enter = (blocks: number, hidden: Tensor2D, runBlock: RunBlock = (run, ...inputs) => run(...inputs)): RunBlock => {
   let block = 0
   return (run, ...inputs) => {
@@ -117,7 +117,7 @@ const enter = (blocks: number, hidden: Tensor2D, runBlock: RunBlock = (run, ...i
   }
 }
 
-/** Hidden states [size·length, width] of a batch, 0 at padding. Tensor code. */
+/** Returns the hidden states [size·length, width] of a batch, 0 at padding. Tensor code. */
 const enteringOf = (
   model: Network,
   { length, rows, some }: Sequences,
@@ -127,7 +127,7 @@ const enteringOf = (
 ): Tensor2D =>
   tf.tidy(() => {
     const size = rows.length * length
-    /** Says of each token of a row where it lies. */
+    /** Sets the positions of a row's tokens in the table. */
     const place = (places: Int32Array, row: number, first: number) => {
       for (let t = 0; t < rows[row]!.tokens; t++) places[row * length + t] = first + t
     }
@@ -153,7 +153,7 @@ const enteringOf = (
     return all
   })
 
-/** What leaves the first `blocks` blocks: [size·length, width]. The caller disposes it. */
+/** Returns the output of the first `blocks` blocks, [size·length, width]. The caller disposes it. */
 const computed = (model: Network, batch: Rows, blocks: number): Tensor2D =>
   tf.tidy(() => {
     let hidden: Tensor2D | undefined

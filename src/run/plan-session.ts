@@ -50,7 +50,7 @@ export const adaptPlan = (runner: Runner, model: Network, resolved: ResolvedPlan
     return yield* calibrated(runner, model, resolved, calibration)
   }).pipe(Effect.withSpan("inject"))
 
-/** The optimizer of a plan, with a numeric learning rate. */
+/** The optimizer of a plan, and the learning rate that the run found for it. */
 export interface DecidedRate {
   readonly optimizer: DecidedOptimizer
   /** learning rate that was found; undefined: the plan sets it */

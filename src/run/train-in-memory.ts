@@ -35,25 +35,25 @@ export interface TrainInMemoryOptions {
 
 /** Result of training in memory: the adapted model, its steps and evaluations. */
 export interface TrainedInMemory {
-  /** trained model, for as long as the scope */
+  /** trained model, until the scope closes */
   readonly adapted: Adapted<Network>
   /** report of each step */
   readonly steps: ReadonlyArray<StepReport>
   /** diagnostics of the full gradient, if the plan has `training.diagnostics` */
   readonly diagnostics: ReadonlyArray<DiagnosticsReport>
-  /** learning rate that was found, if the plan left it to the run */
+  /** learning rate that the run found; undefined if the plan sets one */
   readonly rate: FoundRate | undefined
-  /** the state that evaluations selected; null: the last one */
+  /** the state that evaluations selected; null: the last state */
   readonly kept: Kept | null
-  /** before the first step, where the plan has a split to look at */
+  /** evaluation before the first step; undefined for a plan without validation and test rows */
   readonly before: EvaluationReport | undefined
-  /** every split of the plan, after the last step */
+  /** evaluation of every split after the last step */
   readonly after: ReadonlyArray<EvaluationReport>
-  /** of a run that learned nothing: what was seen, and what to change */
+  /** warnings about a run that learned nothing, with remedies */
   readonly warnings: ReadonlyArray<Warning>
 }
 
-/** Trains a plan. What it does is reported to `Progress`; between steps the page may draw. */
+/** Trains a plan. Reports progress to `Progress`; the page may draw between steps. */
 export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: TrainInMemoryOptions = {}) =>
   Effect.gen(function* () {
     const device = yield* Device

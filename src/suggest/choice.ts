@@ -7,7 +7,7 @@ export interface Choice {
   readonly path: string
   /** JSON value */
   readonly value: number | string | boolean | ReadonlyArray<unknown> | Readonly<Record<string, unknown>>
-  /** one or two sentences, without the last full stop */
+  /** one or two sentences, without the final full stop */
   readonly reason: string
   /** documentation of the measurement or publication that the value is based on; absent if the data or the machine determines it */
   readonly source?: string

@@ -66,7 +66,7 @@ export const heldOutRows = (rows: number): Choice | null => {
   return { path: "data.validation", value, reason }
 }
 
-/** The same for rows with one class each, evaluated by accuracy. */
+/** Chooses the rows to hold out for rows with one class each, evaluated by accuracy. */
 export const heldOutLabelled = (rows: number): Choice | null => {
   const choice = heldOutRows(rows)
   if (choice === null) return null

@@ -30,7 +30,7 @@ import { type Choice, planOf, valueAt } from "./choice.ts"
 import { fitted, type Knob } from "./memory-fit.ts"
 
 interface Chosen {
-  /** in the order of a plan's sections */
+  /** chosen values, in the order of a plan's sections */
   readonly choices: ReadonlyArray<Choice>
   /** problems that no value of the plan can fix, one sentence each */
   readonly cautions: ReadonlyArray<string>
@@ -76,7 +76,7 @@ export interface SuggestOptions {
 export interface Suggestion {
   /** the plan to write to a file in `directory` */
   readonly plan: RunPlanInput
-  /** in the order of a plan's sections */
+  /** chosen values, in the order of a plan's sections */
   readonly choices: ReadonlyArray<Choice>
   /** problems that no value of the plan can fix, and warnings of `validate` */
   readonly warnings: ReadonlyArray<string>
@@ -140,7 +140,7 @@ const without = (section: object) =>
 /** Returns the user's sections, without suggested values. */
 const sectionsOf = ({ seed, model, data }: Given) => ({ seed, model: without(model), data: without(data) })
 
-/** The same, with input paths relative to `directory`. */
+/** Returns the user's sections with input paths relative to `directory`. */
 const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
   Effect.map(relocate(plan, directory), ({ model, data }) => {
     const sections = sectionsOf(given)

@@ -13,12 +13,12 @@ import type { Mistake } from "../training/index.ts"
 import { describeRun, type LoadedRun } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
-/** What was said of each row of a split, by its number in it. */
+/** Predictions for the rows of a split, by row number. */
 interface ClassedSplit {
   readonly source: SplitSource
   readonly label: Int32Array
   readonly predicted: Int32Array
-  /** of what was predicted */
+  /** probability of the predicted class */
   readonly probability: Float32Array
 }
 
@@ -37,8 +37,8 @@ export type LentRun<R> = <A>(
 ) => Effect.Effect<A, Reported, R>
 
 /**
- * Opens the cells of a finished run for as long as the scope. The first query of a split evaluates it, with the model that `lent` provides for
- * that time; twelve bytes per row are kept. Queries must not overlap.
+ * Opens the cells of a finished run, until the scope closes. The first query of a split evaluates it, with the model that `lent` provides
+ * for that time; twelve bytes per row are kept. Queries must not overlap.
  */
 export const openCells = <R>(directory: string, lent: LentRun<R>) =>
   Effect.gen(function* () {

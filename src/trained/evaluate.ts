@@ -57,11 +57,11 @@ export const evaluateRun = (
     )
   }).pipe(ofDevice)
 
-/** What a file's rows are called in messages. */
+/** Returns the name of a file's rows in messages. */
 const calledBy = (file: string | undefined) =>
   Effect.map(Path.Path, (path) => (file === undefined ? undefined : path.basename(file)))
 
-/** The plan with a file's rows as its test split; a share that was held out of the training rows stays out of them. */
+/** Returns the plan with a file's rows as its test split. Held-out training rows stay held out. */
 const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
   const { validation, ...data } = plan.data
   const heldOut = typeof validation === "number" ? { validation } : {}
@@ -69,8 +69,8 @@ const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
 }
 
 /**
- * Tells how many rows of the test split have a text that the run was trained on, as soon as the files that `open` opens are read. Where
- * the training rows cannot be read any more, nothing is known and nothing is reported.
+ * Reports how many rows of the test split have a text that the run was trained on, as soon as the files that `open` opens are read. Reports
+ * nothing if the training rows can no longer be read.
  */
 const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
@@ -159,7 +159,7 @@ export const finalNumber: Score = ({ text, expected }) => {
   return Effect.succeed(own !== undefined && own === right ? 1 : 0)
 }
 
-/** Groups of thousands may be set off by commas. */
+/** Returns the last number of a text; groups of thousands may have commas. */
 const lastNumber = (text: string): number | undefined => {
   const found = text.match(/-?\d+(?:,\d{3})*(?:\.\d+)?/g)?.at(-1)
   return found === undefined ? undefined : Number(found.replaceAll(",", ""))
@@ -238,7 +238,7 @@ export const generatedScores = <E = never, R = never>(
     return scores
   })
 
-/** Questions that are asked together, from row `start` on. */
+/** Questions of a batch, from row `start` on. */
 interface Asking {
   readonly start: number
   readonly rows: number
@@ -247,7 +247,7 @@ interface Asking {
 
 type Ended = Pick<GenerationEnd, "text" | "finish">
 
-/** What became of each prompt, in their order. Those with constraints of their own are written one by one. */
+/** Generates an answer to each prompt, in their order. Prompts with individual constraints are answered one by one. */
 const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, options: GenerateOptions) =>
   Effect.gen(function* () {
     const first = options.first ?? 0
@@ -270,7 +270,7 @@ const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, 
     return ends
   })
 
-/** Stretches of questions that are written in the same way. */
+/** Returns ranges of consecutive questions with the same constraint and use of tools. */
 const alike = (asked: ReadonlyArray<Question>): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
   const borders = asked.flatMap(({ constraint, use }, i) => {
     const before = asked[i - 1]

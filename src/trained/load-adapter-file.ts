@@ -1,6 +1,6 @@
 /**
- * An adapter of a `tf.LayersModel` without a run folder: saved by `adapted.save`, or downloaded from a page. Its file contains
- * its description; its classes have no names there, so they are numbered.
+ * Loads an adapter of a `tf.LayersModel` without a run folder: saved by `adapted.save`, or downloaded from a page. Its file describes it
+ * but has no class names, so the classes are numbered.
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
@@ -35,7 +35,7 @@ export const isOfLayersModel = (file: string) =>
     Effect.orElseSucceed(() => false)
   )
 
-/** Loads the adapter onto the model at `source`, a model.json, for as long as the scope. Predictions take JSON lists of numbers. */
+/** Loads the adapter onto the model at `source`, a model.json, until the scope closes. Predictions take JSON lists of numbers. */
 export const loadAdapterFile = (file: string, source: string) =>
   Effect.gen(function* () {
     const saved = yield* readPeftFile(file)

@@ -1,5 +1,5 @@
 /**
- * Loads a Hugging Face PEFT adapter from elsewhere onto its base, to be used like a trained run.
+ * Loads an external Hugging Face PEFT adapter onto its base model, for use like a trained run.
  *
  * Its kind infers what a plan would state (`Adopting`); its training rows and number of steps are unknown.
  */
@@ -28,7 +28,7 @@ export interface LoadAdapterOptions {
     | undefined
 }
 
-/** Returns whether a place is an adapter rather than a run: a PEFT folder, even without its configuration, or a repository of the Hub. */
+/** Returns whether a place is an adapter rather than a run: a PEFT folder, even without its configuration, or a Hub repository. */
 export const isAdapter = (place: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -38,7 +38,7 @@ export const isAdapter = (place: string) =>
     return (yield* there(ADAPTER_WEIGHTS)) && !(yield* there("plan.json"))
   })
 
-/** Loads an adapter, for as long as the scope. */
+/** Loads an adapter, until the scope closes. */
 export const loadAdapter = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(describeAdapter(place, options), ({ open }) => open).pipe(ofDevice)
 
@@ -57,14 +57,14 @@ export const describeAdapter = (place: string, { base, rows }: LoadAdapterOption
     return { directory: place, kind, plan, model, open: openAdapter({ kind, plan, model }, adapter, source, sample) }
   })
 
-/** The data section for rows that are evaluated. */
+/** Returns the data section for the rows to evaluate. */
 const readAs = (kind: RunKind, model: string, { file: data, columns }: NonNullable<LoadAdapterOptions["rows"]>) =>
   Effect.map(detect([Effect.succeed(kind)], { model, data, columns, dialect: {} }), ({ learnables: [first] }) => ({
     ...sectionsOf(first!).data,
     train: data
   }))
 
-/** `source`: the base; `sample`: rows of the kind. */
+/** Opens the adapter over the base `source`; `sample`: sample rows of the kind. */
 const openAdapter = (
   { kind, plan, model }: Pick<DescribedRun, "kind" | "plan" | "model">,
   adapter: PeftAdapter,
@@ -96,7 +96,7 @@ const openAdapter = (
     return run
   }).pipe(ofDevice)
 
-/** Its kind, asked from the special ones to the general. */
+/** Returns the kind of an adapter; tries special kinds before general ones. */
 const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
   Effect.gen(function* () {
     for (const kind of kinds.toReversed()) {
@@ -115,7 +115,7 @@ const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
   return new RunError({ directory: source, reason })
 }
 
-/** The base that adapter_config.json names: a folder that is here, or a repository of the Hub. */
+/** Returns the base that adapter_config.json names: an existing local folder, or a Hub repository. */
 const namedBase = ({ source, config: { base } }: PeftAdapter) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem

@@ -1,11 +1,11 @@
-/** A run's merged model with the run's own kind, to measure what an export in fewer bytes loses. */
+/** Loads a run's merged model with the run's kind, to measure the accuracy that a smaller export loses. */
 import * as Effect from "effect/Effect"
 import { unadapted } from "../../adapters/index.ts"
 import { ofDevice } from "../device/device.ts"
 import { selectSites } from "../plan/index.ts"
 import { type DescribedRun, withBase } from "./load-run.ts"
 
-/** Loads the model at `source` without trainable parameters, for `evaluateRun`. It lives as long as the scope. */
+/** Loads the model at `source` without trainable parameters, for `evaluateRun`, until the scope closes. */
 export const loadMerged = ({ kind, plan: written }: Pick<DescribedRun, "kind" | "plan">, source: string) =>
   Effect.gen(function* () {
     const plan = withBase(written, source)

@@ -43,7 +43,7 @@ export interface LoadedRun extends Trained {
   readonly labels: ReadonlyArray<string>
   /** training files, by content hash */
   readonly inputs: Inputs
-  /** rows to check a merged model of an adapter from elsewhere with; a run has its own */
+  /** rows for checking a merged external adapter; absent for runs, which have data */
   readonly sample?: ReadonlyArray<object>
   /**
    * Predicts each text or row, in their order. For runs over arrays a text is a JSON list of numbers, for runs over images a path;
@@ -62,11 +62,11 @@ export interface DescribedRun {
   readonly plan: RunPlan
   /** the kind's description of the model */
   readonly model: Effect.Success<ReturnType<LoadedKind["describe"]>>
-  /** Loads the model with its adapter, for as long as the scope. */
+  /** Loads the model with its adapter, until the scope closes. */
   readonly open: Effect.Effect<LoadedRun, Reported, Device | World>
 }
 
-/** Loads a run, for as long as the scope. `base`: where the base model is now, if it has moved. */
+/** Loads a run, until the scope closes. `base`: current place of the base model, if it has moved. */
 export const loadRun = (
   directory: string,
   options: {
@@ -132,7 +132,7 @@ const openRun = ({
     return run
   }).pipe(ofDevice)
 
-/** With the ranks that run.json has. */
+/** Adds the ranks in run.json. Fails if they are those of other layers. */
 const recorded = <Planned extends Parameters<typeof withRecorded>[0]>(
   directory: string,
   planned: Planned,

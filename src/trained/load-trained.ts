@@ -1,4 +1,4 @@
-/** Loads anything trained: a run's folder, or a PEFT adapter from elsewhere. */
+/** Loads anything trained: a run's folder, or an external PEFT adapter. */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
@@ -10,7 +10,7 @@ import { describeAdapter, isAdapter, type LoadAdapterOptions, loadAdapter } from
 import { type DescribedRun, describeRun, type LoadedRun, loadRun, usedBy } from "./load-run.ts"
 import { RunError } from "./run-identity.ts"
 
-/** Loads a run or an adapter, for as long as the scope. */
+/** Loads a run or an adapter, until the scope closes. */
 export const loadTrained = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.flatMap(isAdapter(place), (foreign) => (foreign ? loadAdapter(place, options) : loadRun(place, options)))
 
@@ -32,8 +32,8 @@ export interface Embedder {
 }
 
 /**
- * Loads a run or adapter that computes embeddings, or a plain encoder: its folder, or hf:owner/name (an adapter if a base is
- * given for it). It lives as long as the scope.
+ * Loads a run or adapter that computes embeddings, or a plain encoder: its folder, or hf:owner/name (an adapter if a base is given for it);
+ * until the scope closes.
  */
 export const loadEmbedder = (place: string, options: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
@@ -56,7 +56,7 @@ const embedderOf = (place: string, options: LoadAdapterOptions) =>
 export interface WritingRun extends Writing {
   /** the run's plan */
   readonly plan: RunPlan
-  /** number of training steps; NaN for an adapter from elsewhere */
+  /** number of training steps; NaN for external adapters */
   readonly steps: number
   /** training files, by content hash */
   readonly inputs: Inputs

@@ -34,7 +34,7 @@ export interface MergeReport {
   readonly check: MergeCheck
 }
 
-/** Merges the run, or the adapter from elsewhere, in `directory`. */
+/** Merges the run or the external adapter in `directory`. */
 export const mergeRun = (directory: string, { out, base }: MergeOptions = {}) =>
   mergeLoaded(directory, loadTrained(directory, { base }), out)
 
@@ -89,7 +89,7 @@ export const writeMergedRun = <E extends { readonly message: string }, R>(
     return report
   })
 
-/** The rows that are compared: the run's own, or those of an adapter that came without any. */
+/** Opens the rows to compare: the run's, or the sample of an adapter without rows. */
 const splitsOf = (run: LoadedRun) =>
   Effect.gen(function* () {
     const { kind, sample } = run

@@ -128,10 +128,10 @@ export const columnsSaid = ({ label, labels, probabilities, values }: Prediction
   return more.length === 0 ? { prediction: only } : { prediction: label, ...named("prediction", values) }
 }
 
-/** Of what is said, what fits into a cell of a table. */
+/** Returns the names of the fields that fit into a table cell. */
 const cells = (own: Fields): ReadonlyArray<string> => Object.keys(own).filter((name) => typeof own[name] !== "object")
 
-/** The same under names that no column has. */
+/** Renames fields whose name is already a column. */
 const renamed = (own: Fields, taken: ReadonlySet<string>): Fields =>
   Object.fromEntries(Object.entries(own).map(([name, value]) => [freeName(name, taken), value]))
 

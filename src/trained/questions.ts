@@ -50,7 +50,7 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
     uses.set(key, use)
     return "broken" in use ? Effect.fail(use.broken) : Effect.succeed(use)
   }
-  /** What may be written: a value of the schema, else any text; or calls. */
+  /** Returns the constraint of an answer: a value of the schema or any text; or calls. */
   const constraintFor = (use: ToolUse | undefined) => {
     const { schema, constrained } = options
     if (!constrained || (use === undefined && schema === undefined)) return Effect.succeed(undefined)

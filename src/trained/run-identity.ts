@@ -48,7 +48,7 @@ export class RunError extends Schema.TaggedError<RunError>()("RunError", {
   }
 }
 
-/** What of run.json is needed again. */
+/** The fields of run.json that are checked. */
 const RunRecord = Schema.Struct({
   steps: Schema.Int,
   kept: Schema.optionalKey(Schema.NullOr(Schema.Struct({ step: Schema.Int }))),
@@ -92,7 +92,10 @@ export const readRecord = ({ directory, report }: RunFolder) =>
 const failed = (directory: string, reason: string, differences: ReadonlyArray<string>) =>
   Effect.fail(new RunError({ directory, reason: [reason, listedLines(differences, (one) => `  ${one}`)].join("\n") }))
 
-/** What of a plan decides what a trained model says: not where its files are, which may have moved, nor how it was trained. */
+/**
+ * Returns the parts of a plan that determine the outputs of a trained model: neither the paths of its files, which may have moved, nor how
+ * it was trained.
+ */
 const decisive = ({ seed, model, data, adapter }: RunPlan) => {
   const { source: _, ...task } = model
   const rows = Object.entries(data).filter(([key, value]) => !(splits.includes(key) && typeof value === "string"))

@@ -24,7 +24,7 @@ export const Cost = Schema.Struct({
 })
 export type Cost = typeof Cost.Type
 
-/** Number of timed runs of a table, and how many of them trained while another trial of the study did. */
+/** Number of timed runs of a table, and how many of them trained in parallel with another trial of the study. */
 export const Beside = Schema.Struct({ runs: Schema.Int, beside: Schema.Int })
 export type Beside = typeof Beside.Type
 

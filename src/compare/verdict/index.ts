@@ -1,5 +1,5 @@
 /**
- * What a study found: `compare.json`, `compare.md` and `compare.html` in its folder, and the rates that its sweep picks.
+ * The verdict of a study: `compare.json`, `compare.md` and `compare.html` in its folder, and the rates that its sweep picks.
  *
  * Written from the results and the runs' metrics alone, so they can be written at any time, also while runs are missing, and again.
  */
@@ -24,7 +24,7 @@ export { markdownOf } from "./markdown.ts"
 export type { Intervals } from "./page/quality.ts"
 export { Verdict, verdictJson } from "./verdict.ts"
 
-/** A method's label in tables; its name where it is not in the table of methods. */
+/** Returns a method's label in tables; for unknown methods its name. */
 export const labelOf = (method: string): string => {
   const methods: Readonly<Record<string, ComparedMethod>> = comparedMethods
   return Object.hasOwn(methods, method) ? methods[method]!.label : method
@@ -39,7 +39,7 @@ export interface VerdictTexts {
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
 }
 
-/** What the results of a study come to, in words. */
+/** Returns the verdict on the results of a study as sentences and a table. */
 export const verdictTexts = (study: Study, results: ReadonlyArray<TrialResult>): Effect.Effect<VerdictTexts> =>
   Effect.map(measureOf(study.plan), (measure) => {
     const verdict = judge(study, results, labelOf, measure)
@@ -52,7 +52,7 @@ export const verdictTexts = (study: Study, results: ReadonlyArray<TrialResult>):
   })
 
 /**
- * Writes the three files and returns what they say. `folder` is the study's: the directories of results are relative to it. Fails where a
+ * Writes the three files and returns their sentences. `folder`: the study's, which the directories of results are relative to. Fails if a
  * file cannot be read or written.
  */
 export const writeVerdict = (

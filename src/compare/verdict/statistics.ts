@@ -84,7 +84,7 @@ const lanczos = [
   12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7
 ]
 
-/** ln Γ(z) for z ≥ 1/2. */
+/** Returns ln Γ(z) for z ≥ 1/2. */
 const lnGamma = (z: number): number => {
   const x = z - 1
   const sum = lanczos.reduce((total, coefficient, i) => total + (i === 0 ? coefficient : coefficient / (x + i)), 0)
@@ -96,7 +96,7 @@ const lnGamma = (z: number): number => {
 const TERMS = 10_000
 const TINY = 1e-300
 
-/** The continued fraction of I_x(a, b), for x < (a + 1)/(a + b + 2). */
+/** Returns the continued fraction of I_x(a, b), for x < (a + 1)/(a + b + 2). */
 const betaFraction = (a: number, b: number, x: number): number => {
   const bounded = (value: number) => (Math.abs(value) < TINY ? TINY : value)
   let c = 1
@@ -117,7 +117,7 @@ const betaFraction = (a: number, b: number, x: number): number => {
   return fraction
 }
 
-/** I_x(a, b); `rest` is 1 − x, given so that nothing is lost where x is near 1. */
+/** Returns I_x(a, b). `rest`: 1 − x, a separate argument to keep its digits where x is near 1. */
 const incompleteBeta = (a: number, b: number, x: number, rest: number): number => {
   if (x <= 0) return 0
   if (rest <= 0) return 1

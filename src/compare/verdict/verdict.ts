@@ -114,7 +114,7 @@ export const Verdict = Schema.Struct({
   final: Schema.NullOr(Table),
   common: Schema.NullOr(Table),
   sweeps: Schema.Array(SweepRecord),
-  /** what readers of the results have to know, one sentence each */
+  /** warnings for readers of the results, one sentence each */
   warnings: Schema.Array(Schema.String),
   results: Schema.Array(TrialResult)
 })

@@ -1,11 +1,11 @@
 /**
- * A kind of run has three parts, each in its own module: the meaning of its plans (`PlanKind`), what trains it, judges and answers
- * (`Runner`, with `Answers`), and what is made of a finished run to be given away (`Publisher`). The last two are loaded when they are
- * needed: `validate` trains nothing, and a page publishes nothing. Whatever trains, evaluates, merges, compares, suggests or reports is
- * written against these and knows no kind by its name; `../index.ts` is the table.
+ * A kind of run has three parts, each in its own module: `PlanKind` resolves its plans, `Runner` (with `Answers`) trains and evaluates
+ * them and uses the trained models, and `Publisher` exports finished runs. The last two are loaded on demand: `validate` trains nothing,
+ * and a page publishes nothing. Training, evaluation, merging, comparisons, suggestions and reports use these interfaces and no kind by
+ * its name; `../index.ts` has the table of kinds.
  *
- * A family gives its kinds defaults for all three; a new kind is a folder in its family, its sections of a plan in `schemas/kinds/`, and a
- * line of each table.
+ * A family gives its kinds defaults for all three parts. A new kind is a folder in its family, its sections of a plan in `schemas/kinds/`,
+ * and a line in each table.
  */
 import type { RunPlan } from "../../../schemas/index.ts"
 import type { ResolvedPlan } from "../../plan/index.ts"

@@ -63,7 +63,7 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
   Effect.gen(function* () {
     const path = yield* Path.Path
     const device = yield* Device
-    /** Of rows that were not trained on where there are any. */
+    /** Returns the outputs of a split without training rows if the plan has one, else of the training split. */
     const checked = (model: Adapted<M>) =>
       Effect.gen(function* () {
         const opened = yield* splits(model)

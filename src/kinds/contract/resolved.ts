@@ -12,7 +12,7 @@ import {
   withPrefix
 } from "../../plan/index.ts"
 
-/** What is known of a plan before its costs are. */
+/** The resolved parts of a plan that its costs are computed from. */
 interface Known extends Pick<ResolvedPlan, "plan" | "selected" | "data"> {
   readonly model: Adaptable & Parameters<typeof plannedPrefix>[0]["model"]
 }

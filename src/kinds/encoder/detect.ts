@@ -33,7 +33,7 @@ const ofEncoders = {
 
 const format = (name: string, reason: string): Choice => choice("data.format", name, reason)
 
-/** A value of the plan, unless it is what a plan has by itself. */
+/** Returns a choice of a column; empty if it is the default. */
 const column = (role: string, name: string, reason: string, usually = role): ReadonlyArray<Choice> =>
   name === usually ? [] : [choice(`data.${role}`, name, reason)]
 

@@ -1,6 +1,6 @@
 /**
- * A small chart of lines and points as SVG in the page itself: drawn without a script, in the colours of the reader's scheme, with a text
- * equivalent for screen readers.
+ * A small chart of lines and points as SVG within the page: without a script, in the reader's colour scheme, with a text equivalent for
+ * screen readers.
  */
 import { number } from "../../../boundary/index.ts"
 import { type Html, html } from "../../../output/report/index.ts"

@@ -1,7 +1,4 @@
-/**
- * `compare.html` as one document: nothing is loaded and nothing runs. The content security policy allows no script at all; charts are
- * SVG in the page.
- */
+/** `compare.html` as one self-contained document. The content security policy allows no script; charts are SVG within the page. */
 
 import { counted, scientific, shellWord } from "../../../boundary/index.ts"
 import { versions } from "../../../output/index.ts"
@@ -17,7 +14,7 @@ import { allRuns, costTable, failedRuns, sweepTable, verdictTable } from "./tabl
 
 const policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
-/** `nameOf` says a method and its rank as the tables do. */
+/** Formats a method and its rank as tables do. */
 export type NameOf = (method: string, rank: number | null) => string
 
 export const comparePage = (verdict: Verdict, curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): string => {
@@ -90,7 +87,10 @@ const cost = (verdict: Verdict): Html | null => {
     : html`<section><h2>Cost against quality</h2><div class="grid">${charts}</div>${costTable(table, verdict)}</section>`
 }
 
-/** One domain for all, so that heights can be compared; a run that blew up does not flatten the others. */
+/**
+ * Returns one domain for all charts, so that heights are comparable; ignores the largest hundredth of the values, so that a diverged run
+ * does not flatten the others.
+ */
 const sharedDomain = (curves: ReadonlyArray<Curve>): readonly [number, number] | undefined => {
   const values = curves.flatMap((curve) => curve.map(([, value]) => value)).sort((a, b) => a - b)
   if (values.length === 0) return undefined
@@ -153,7 +153,7 @@ const machine = (verdict: Verdict): Html => {
 <details><summary>the study</summary><pre>${JSON.stringify(rest, null, 2)}</pre></details></section>`
 }
 
-/** The grid as a flag: none where every method had its own, null where no flag says it. */
+/** Returns the flag for the grid of learning rates: [] if every method has its default grid; null if no flag expresses the grids. */
 const ratesFlag = ({ methods, learningRates }: Verdict["study"]): ReadonlyArray<string> | null => {
   const table: Readonly<Record<string, { readonly learningRates: ReadonlyArray<number> }>> = comparedMethods
   const own = (method: string) => (Object.hasOwn(table, method) ? table[method]!.learningRates : [])
@@ -182,12 +182,12 @@ const again = ({ study }: Verdict): Html => {
 <pre><code>${command(`compare plan.json ${flags.join(" ")}`)}</code></pre></section>`
 }
 
-/** How a sweep of this strategy is asked for. */
+/** Flags of `compare` by the strategy of the sweep. */
 const flagOf = { grid: [], halving: ["--halving"], widening: ["--widen"] } satisfies {
   readonly [Name in Verdict["study"]["strategy"]]: ReadonlyArray<string>
 }
 
-/** What the page adds to the look of a report: charts in SVG, in the reader's colour scheme. */
+/** Styles of the page in addition to those of reports: SVG charts in the reader's colour scheme. */
 const style = `
 .grid.small { grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); }
 svg { display: block; width: 100%; height: auto; font: 11px system-ui, sans-serif; }

@@ -1,11 +1,11 @@
-/** What methods are judged by, with its interval, method by method and against what a method costs. */
+/** Charts of the judged metric with intervals: by method, and by the cost of a method. */
 import { capital, counted, number, wholeNumber } from "../../../boundary/index.ts"
 import { type Html, html } from "../../../output/report/index.ts"
 import { bare, drawn, type Measure, shown } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
 import { domainOf, linear, type Scale } from "./chart.ts"
 
-/** An entry with runs to show. */
+/** An entry with finished runs. */
 type Scored = Entry & { readonly test: NonNullable<Entry["test"]> }
 
 const scoredOf = ({ entries }: Table): ReadonlyArray<Scored> =>
@@ -21,19 +21,19 @@ const inWords = (measure: Measure, { name, test }: Scored): string => {
 const domain = (measure: Measure, scored: ReadonlyArray<Scored>) =>
   domainOf(scored.flatMap(ends).map((end) => drawn(measure, end)))
 
-/** In units of the drawing, which are about pixels on the screens that each is for. */
+/** Positions in units of the drawing, about one pixel on the screens of a layout. */
 interface Layout {
   readonly name: "whole" | "narrow"
   readonly width: number
   readonly row: number
-  /** where intervals begin */
+  /** left end of the intervals */
   readonly left: number
   readonly ticks: number
-  /** the method's name: from where, and how far above the interval */
+  /** the method's name: its position, and its distance above the interval */
   readonly label: { readonly x: number; readonly above: number; readonly anchor: "start" | "end" }
 }
 
-/** Names to the left of the intervals; on a phone above them. */
+/** Layouts: names to the left of the intervals; on a phone, above them. */
 const layouts: ReadonlyArray<Layout> = [
   { name: "whole", width: 760, row: 26, left: 230, ticks: 7, label: { x: 216, above: -4, anchor: "end" } },
   { name: "narrow", width: 360, row: 40, left: 12, ticks: 4, label: { x: 12, above: 10, anchor: "start" } }
@@ -41,7 +41,7 @@ const layouts: ReadonlyArray<Layout> = [
 
 const AXIS = 36
 
-/** One row a method: its mean and the interval for it, and a line at plain LoRA's mean. */
+/** Returns a chart with one row per method, its mean and interval, and a line at plain LoRA's mean; null without a finished run. */
 export const intervalChart = (measure: Measure, table: Table): Html | null => {
   const scored = scoredOf(table)
   if (scored.length === 0) return null
@@ -62,13 +62,13 @@ ${lora && html`<line class="base" x1="${at(x, drawn(measure, lora.test.mean))}" 
 ${scored.map((entry, i) => intervalRow(measure, entry, (i + 0.5) * row + 4, x, layout))}</svg>`
 }
 
-/** The chart as places from 0 to 1, for a page that draws it itself. */
+/** Intervals as positions from 0 to 1, for pages with their own drawing. */
 export interface Intervals {
   readonly title: string
   readonly ticks: ReadonlyArray<{ readonly text: string; readonly at: number }>
-  /** the mean of plain LoRA; null: it is not in the table */
+  /** position of plain LoRA's mean; null if the table does not contain it */
   readonly base: number | null
-  /** a method each: its words, its mean and both ends of its interval */
+  /** one row per method: its name, its mean and both ends of its interval */
   readonly rows: ReadonlyArray<{
     readonly name: string
     readonly says: string
@@ -78,7 +78,7 @@ export interface Intervals {
   }>
 }
 
-/** Returns null where no run ended well. */
+/** Returns the intervals of a table; null without a finished run. */
 export const intervalsOf = (measure: Measure, table: Table): Intervals | null => {
   const scored = scoredOf(table)
   if (scored.length === 0) return null
@@ -98,7 +98,7 @@ export const intervalsOf = (measure: Measure, table: Table): Intervals | null =>
 
 const at = (scale: Scale, value: number): string => scale.at(value).toFixed(1)
 
-/** `y`: the middle of the row */
+/** Draws one row of the chart; `y`: its middle. */
 const intervalRow = (measure: Measure, entry: Scored, y: number, x: Scale, { label }: Layout): Html => {
   const [low, high] = ends(entry).map((end) => drawn(measure, end)) as [number, number]
   const middle = y + Math.max(0, label.above)
@@ -106,7 +106,7 @@ const intervalRow = (measure: Measure, entry: Scored, y: number, x: Scale, { lab
 <line class="first" x1="${at(x, low)}" x2="${at(x, high)}" y1="${middle}" y2="${middle}"/><circle class="first" cx="${at(x, drawn(measure, entry.test.mean))}" cy="${middle}" r="4.5"/></g>`
 }
 
-/** What a method costs. */
+/** A cost of a method. */
 export interface Cost {
   readonly title: string
   readonly unit: string
@@ -124,7 +124,7 @@ export const costs: ReadonlyArray<Cost> = [
 
 const frame = { width: 560, height: 320, left: 48, right: 350, top: 14, bottom: 276, label: 366, gap: 17 }
 
-/** Labels in a column at the right, none over another, in the order of their points. */
+/** Returns vertical positions of labels in a column at the right, without overlaps, in the order of their points. */
 const labelPlaces = (wanted: ReadonlyArray<number>): ReadonlyArray<number> => {
   const order = wanted.map((_, i) => i).sort((a, b) => wanted[a]! - wanted[b]!)
   const places = new Array<number>(wanted.length)

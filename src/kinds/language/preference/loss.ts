@@ -1,5 +1,5 @@
 /**
- * What is learned from pairs of answers. Of a batch's n pairs, with π the log-probability of an answer after its prompt, a sum over the
+ * Losses for pairs of answers. For a batch of n pairs, with π the log-probability of an answer after its prompt, a sum over the
  * answer's tokens, and ref what the model said of it before training:
  *
  *   DPO   mean over pairs of  −(1 − ε)·log σ(β·Δ) − ε·log σ(−β·Δ)           Δ = (π_c − ref_c) − (π_r − ref_r)

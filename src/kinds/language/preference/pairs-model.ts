@@ -78,7 +78,7 @@ const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
 /** Forward passes of the initial adapters, by the weights of their models. */
 const beginnings = new WeakMap<object, (input: CausalInput) => CausalOutput>()
 
-/** Keeps the current state of `adapted` as the reference, for as long as the scope. */
+/** Keeps the current state of `adapted` as the reference, until the scope closes. */
 export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void, never, Scope.Scope> => {
   const { model, forward } = adapted
   return Effect.map(
