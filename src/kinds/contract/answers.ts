@@ -47,7 +47,7 @@ export interface Prediction {
 export interface Trained<Plan extends RunPlan = RunPlan, M extends Network = Network> {
   /** decoded plan of the run */
   readonly plan: Plan
-  /** the base model with the trained adapter in it */
+  /** base model with the trained adapter */
   readonly adapted: Adapted<M>
   /** number of training steps; NaN for external adapters, which do not state it */
   readonly steps: number
@@ -157,7 +157,7 @@ export interface Answers<
     texts: ReadonlyArray<string>,
     options: WriteOptions
   ): Effect.Effect<ReadonlyArray<WrittenText>, Reported, Device>
-  /** Generates one text and reports each token as soon as it is chosen. */
+  /** Generates one text and reports each token when it is chosen. */
   writeObserved?(
     adapted: Adapted<M>,
     plan: Plan,

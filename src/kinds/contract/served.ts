@@ -44,7 +44,7 @@ export interface Served {
     linear: Linear,
     weights: Weights
   ) => Readonly<Record<string, Tensor>>
-  /** fields of config.json that the base's lacks; undefined if the base's config.json does not describe this model */
+  /** fields of config.json that replace the base's; undefined removes a field that is wrong for this model */
   readonly config: Readonly<Record<string, unknown>>
   /** additional JSON files: fields that replace those of the base's file of that name */
   readonly files: { readonly [File in ServedFile]?: Readonly<Record<string, unknown>> }

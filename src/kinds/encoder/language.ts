@@ -58,7 +58,7 @@ export const languageWarnings = (
         ]
   })
 
-/** Returns the fraction of unknown tokens in a row, in 0 … 1. */
+/** Returns the fraction of unknown tokens in rows, in 0 … 1. */
 const unknownShare = (
   rows: ReadonlyArray<TextFields & Located>,
   { encode, unknownId }: Pick<Tokenizer, "encode" | "unknownId">

@@ -33,13 +33,13 @@ export const adoptImages: Adopting = {
   sample: ([label = ""]) => [{ image: grey, label }]
 }
 
-/** Returns the error for a base model without classes. */
+/** Returns the error for a base model without label names. */
 const unlabelled = (source: string) => {
   const problem = `neither the base model nor an adapter of its towers contains label names; start a plan from the adapter (adapter.from) and name the labels there (model.task, data.labels)`
   return new ModelError({ folder: source, problems: [problem] })
 }
 
-/** Returns the base model's class names if their number matches. */
+/** Returns the base model's class names if their number matches, else `otherwise`. */
 const ownNames = (source: string, classes: number, otherwise: ReadonlyArray<string>) =>
   describeImageModel(source, { head: "new" }).pipe(
     Effect.map(({ labels }) => (labels.length === classes ? labels : otherwise)),

@@ -112,7 +112,7 @@ export const estimateMemory = (
   )
 }
 
-/** Returns activation values of the text tower, whose number of sequences is the same in training and evaluation. */
+/** Returns the number of activation values of the text tower, which has the same number of sequences in training and evaluation. */
 const textTowerActivations = (
   { adapter, training }: ImagesPlan,
   textTower: NonNullable<DescribedImages["textTower"]>

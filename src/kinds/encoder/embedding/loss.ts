@@ -1,13 +1,13 @@
 /**
  * Losses over vectors of texts that belong together, [texts·rows, width]: the first texts of all rows, then the second, then the third.
- * They compare directions: cos is that of two vectors, whatever their lengths.
+ * They compare directions: cos is the cosine of two vectors, which does not depend on their lengths.
  *
  *   contrast        1/n Σ_i −log softmax_j(cos(a_i, c_j)/τ)_i      c: the positives, then the negatives. InfoNCE (van den Oord et al. 2018,
  *                   arXiv 1807.03748); sentence-transformers' MultipleNegativesRankingLoss with scale 1/τ
  *   cosent          log(1 + Σ exp((cos_i − cos_j)/τ)) over pairs of rows whose scores are s_i < s_j; sentence-transformers' CoSENTLoss
  *   cosine          1/n Σ_i (cos_i − s_i)²; sentence-transformers' CosineSimilarityLoss
  *
- * Nested sizes (Matryoshka, Kusupati et al. 2022, arXiv 2205.13147): the sum of a loss over vectors that are cut to each size.
+ * Nested sizes (Matryoshka, Kusupati et al. 2022, arXiv 2205.13147): the sum of a loss over vectors cut to each size.
  *
  * Synchronous tensor code.
  */

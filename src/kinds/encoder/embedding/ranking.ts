@@ -1,12 +1,12 @@
 /**
  * Retrieval scores: the ranks of each anchor's texts in a corpus by cosine, as in sentence-transformers' InformationRetrievalEvaluator.
  *
- *   recall@k     share of an anchor's texts that are among the k nearest
- *   MRR@10       1 / place of the nearest of them, 0 beyond the tenth
- *   nDCG@10      Σ 1/log₂(place + 1) over those among the ten nearest, divided by the most that it can be
+ *   recall@k     fraction of an anchor's texts that are among the k nearest
+ *   MRR@10       1 / rank of its nearest text, 0 beyond rank 10
+ *   nDCG@10      Σ 1/log₂(rank + 1) over its texts up to rank 10, divided by the largest possible value
  *
- * each the mean over the anchors. An anchor that several rows have has the texts of all of them; a text that several rows have is in the
- * corpus once.
+ * Each score is the mean over the anchors. An anchor of several rows has the texts of all of them; a text of several rows is in the corpus
+ * once.
  */
 
 /** Anchors of a retrieval evaluation, each with its texts in the corpus, identified by their first rows. */

@@ -57,7 +57,10 @@ export const publishRegression = headPublisher<
     )
 })
 
-/** Returns the model with its last layer in the units of the data: W' = σ·W, b' = σ·b + μ, one row per target; until the scope closes. */
+/**
+ * Returns the model with its last layer in the units of the data: W' = σ·W, b' = σ·b + μ, one row per target. The caller disposes its new
+ * tensors.
+ */
 const withHeadInUnits = (adapted: Adapted<RegressionModel>) => {
   const { head, scaling } = adapted.model
   const { mean, deviation } = scaling

@@ -1,13 +1,13 @@
 /**
- * Losses for pairs of answers. For a batch of n pairs, with π the log-probability of an answer after its prompt, a sum over the
- * answer's tokens, and ref what the model said of it before training:
+ * Losses for pairs of answers. In a batch of n pairs, π is the log-probability of an answer after its prompt, a sum over the answer's
+ * tokens, and ref that log-probability before training:
  *
  *   DPO   mean over pairs of  −(1 − ε)·log σ(β·Δ) − ε·log σ(−β·Δ)           Δ = (π_c − ref_c) − (π_r − ref_r)
  *   ORPO  mean over tokens of prompts and better answers of  −log p
  *         + λ · mean over pairs of  −log σ(log odds_c − log odds_r)         log odds = p̄ − log(1 − exp p̄), p̄ = π/tokens
  *
- * Rafailov et al. 2023 (arXiv 2305.18290), ε as in cDPO; Hong et al. 2024 (arXiv 2403.07691), λ is its β in TRL. Rewards are β·(π − ref),
- * of ORPO λ·p̄. As TRL 1.16 computes them.
+ * Rafailov et al. 2023 (arXiv 2305.18290), ε as in cDPO; Hong et al. 2024 (arXiv 2403.07691), λ is called β in TRL. Rewards are
+ * β·(π − ref), for ORPO λ·p̄, as in TRL 1.16.
  */
 import type { Scalar, Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
