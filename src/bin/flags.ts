@@ -423,7 +423,7 @@ const isRank = (part: string) => /^\d+$/.test(part) && Number(part) >= 1 && Numb
 
 const rates = "auto, or comma-separated learning rates above 0, such as 1e-4,2e-4"
 
-/** `methods`: description of the methods for `--help`; listing them requires loading them. */
+/** Defines the flags of `compare`. `methods`: description of the methods for `--help`; listing them requires loading them. */
 export const compareFlags = (methods: string) => ({
   plan: Argument.String("plan").pipe(
     Argument.withDescription(

@@ -42,7 +42,7 @@ const command = <const Config extends Command.Command.Config, E extends { readon
     Command.withDescription(says[name])
   )
 
-/** `methods`: the description of `compare --methods`. */
+/** Creates the commands. `methods`: description of `compare --methods`. */
 const commandsWith = (methods: string) =>
   [
     command("new", Flags.newFlags, async () => (await import("./new.ts")).newProject),

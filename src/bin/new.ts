@@ -152,7 +152,7 @@ type Split = (typeof splits)[number]
 /** Maximum bytes: a larger file is not copied. */
 const MOST_COPIED = 100_000_000
 
-/** `reviews.csv` → `data/train.csv`, a folder → `data/train` */
+/** Returns the place of a split in a project: `reviews.csv` → `data/train.csv`, a folder → `data/train`. */
 const placeOf = (split: Split, file: string, isFolder: boolean): string =>
   `data/${split}${isFolder ? "" : (/(\.[a-z]+(?:\.gz)?)$/i.exec(file)?.[1]?.toLowerCase() ?? "")}`
 

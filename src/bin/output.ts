@@ -156,7 +156,7 @@ export const refuse = (text: string): void => {
 
 const colour = /(\p{Cc}\[[\d;]*m)/u
 
-/** The library's text has colours, depending on stdout, and repeats arguments, which may be file names. */
+/** Escapes text of the command-line library except its colours, which depend on stdout. It repeats arguments, which may be file names. */
 const shown = (text: string): string =>
   text
     .split(colour)

@@ -82,7 +82,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
       : print(`Wrote ${counted(rows, "row")} with predictions to ${target}`)
   }).pipe(onDevice(device, threads))
 
-/** A text may look like a file name; a single file name probably refers to its rows. */
+/** Notes that a single text which is a file's name probably refers to the rows of the file. */
 const noteFile = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const [only, ...more] = texts

@@ -18,7 +18,7 @@ const isLocal = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1
 /** Environment variable of the process that computes: the same program, with the same command. */
 const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
 
-/** Bundled models and rows, as plans in the working directory refer to them. */
+/** Bundled models and rows, as paths relative to the working directory. */
 const comesWith = Effect.gen(function* () {
   const path = yield* Path.Path
   const named = (place: string) => {
@@ -75,7 +75,7 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
     return yield* Effect.never.pipe(Effect.onInterrupt(() => Effect.flatMap(underWay, farewell)))
   }).pipe(Effect.scoped)
 
-/** Message before the command ends. */
+/** Returns the message at the end of the command. */
 const farewell = (runs: ReadonlyArray<string>) =>
   runs.length === 0
     ? Effect.void

@@ -79,7 +79,7 @@ const sweep = (study: Study, run: RunTrial, pick: PickRates) =>
     return results
   })
 
-/** The workflow itself. `run` and `pick` are arguments, so that tests can replace them. */
+/** Runs the trials of a study in the workflow. `run` and `pick` are arguments, so that tests can replace them. */
 const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
   Effect.gen(function* () {
     const swept = yield* sweep(study, run, pick)
@@ -99,7 +99,7 @@ const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
 export const studyLayer = (study: Study, run: RunTrial, pick: PickRates) =>
   StudyFlow.toLayer(() => studyTrials(study, run, pick))
 
-/** Layer of the workflow engine, which uses the study's own tables in the database. */
+/** Creates the layer of the workflow engine, over the study's tables in the database. */
 export const engineLayer = (study: string) =>
   ClusterWorkflowEngine.layer.pipe(
     Layer.provideMerge(Sharding.layer),

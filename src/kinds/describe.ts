@@ -197,7 +197,7 @@ const costFacts = ({ plan: { training, optimizer }, steps, memory }: JudgedPlan)
   }
 ]
 
-/** The facts about a resolved plan except its sites, in the order of `describePlan`. */
+/** Returns the facts about a resolved plan except its sites, in the order of `describePlan`. */
 const runFacts = ({ words }: RunKind, resolved: ResolvedPlan): ReadonlyArray<PlanFact> => {
   const { prefix } = resolved
   const { weights, lengths, images } = words.lines(resolved)

@@ -8,7 +8,7 @@ import type { JudgedPlan } from "./describe.ts"
 
 type Format = RunPlan["data"]["format"]
 
-// one loader for the formats of one kind
+// one loader for all formats of a kind
 const causal = async () => (await import("./language/causal/index.ts")).causal
 
 const table = {

@@ -42,7 +42,7 @@ export const otherFormats = (
     const named = yield* namedModel(source)
     if (typeof named.modelType !== "string" || detecting.takes(named)) return []
     const all = yield* Effect.all(kinds)
-    // the special ones are last
+    // special kinds are last
     const first = all.findLast((kind) => kind.detecting.takes(named))
     const same = all.filter((kind) => kind.detecting.takes === first?.detecting.takes)
     const formats = same.flatMap((kind) => Object.keys(kind.detecting.columns)).map((one) => `"${one}"`)

@@ -158,6 +158,6 @@ export const memoryEstimate = (
   return { weights, mapped, trainable: moving, activations, checkpoint, kept: 0, total }
 }
 
-/** Maximum bytes of the full gradients that diagnostics hold at a time. */
+/** Returns the maximum bytes of full gradients that diagnostics hold at a time. */
 const ofProbe = ({ training: { accumulate, diagnostics } }: RunPlan, linear: number): number =>
   diagnostics === undefined ? 0 : Math.min(PASS_BYTES, FLOAT * linear) * (accumulate > 1 ? 2 : 1)

@@ -36,7 +36,7 @@ const evaluationBatch: Knob = {
   ])
 }
 
-/** The batch size of a step of `rows` rows, a power of two. */
+/** Creates the knob for the batch size of a step of `rows` rows, a power of two. */
 const batch = (rows: number): Knob => ({
   name: "batch",
   stages: Array.from({ length: Math.log2(rows) }, (_, i) => rows / 2 ** (i + 1)).map((value) => [

@@ -51,7 +51,7 @@ export const timeIn = (choices: ReadonlyArray<Choice>): string | undefined =>
     .map(({ reason }) => /\babout [\d.,]+ (?:s|min|h)(?: \d+ min)? of training on two CPU cores/.exec(reason)?.[0])
     .find(Boolean)
 
-/** Maximum standard error of an accuracy over `rows` rows, in percentage points. */
+/** Returns the maximum standard error of an accuracy over `rows` rows, in percentage points. */
 const errorOf = (rows: number): string => (50 / Math.sqrt(rows)).toFixed(1)
 
 // A share of a few rows is too small to evaluate on.

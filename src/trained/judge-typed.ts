@@ -16,7 +16,7 @@ export interface TypedCounts {
   readonly equal: number
 }
 
-/** Whether an answer is valid, and whether it equals the expected value. */
+/** Validity of an answer, and its equality with the expected value. */
 export interface TypedOutcome {
   readonly decoded: boolean
   readonly equal: boolean

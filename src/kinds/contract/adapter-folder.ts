@@ -9,7 +9,7 @@ export const adapterFolder = {
   save: (adapted: StoredAdapted, resolved: Parameters<typeof saveAdapter>[1], folder: string) =>
     saveAdapter(adapted, resolved, folder),
   restore: (adapted: StoredAdapted, _: unknown, folder: string) => restoreAdapter(adapted, folder),
-  // loaded when there is one
+  // loaded on demand
   begin: (adapted: StoredAdapted, source: PeftAdapter) =>
     Effect.flatMap(
       Effect.promise(() => import("../../output/peft/start-from.ts")),

@@ -101,7 +101,7 @@ export interface WrittenText {
   readonly finish: "eos" | "length"
 }
 
-// methods, whose arguments a kind narrows to its own
+// methods, so that a kind can narrow their arguments
 /** Inputs and outputs of a trained model: its input fields, checks of rows, and its predictions, vectors or texts. */
 export interface Answers<
   Plan extends RunPlan = RunPlan,

@@ -99,7 +99,7 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
     return written
   })
 
-// Enough to recognise what it was; a vision tower has hundreds.
+// Enough names to recognise the left-out part; a vision tower has hundreds.
 const SHOWN = 4
 
 const leftOutNote = (leftOut: ReadonlyArray<string>, why: string): ReadonlyArray<string> => {

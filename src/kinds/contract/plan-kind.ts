@@ -16,7 +16,7 @@ import type { Reported, World } from "./world.ts"
 
 export type { Baseline } from "../../output/index.ts"
 
-// methods, whose arguments a kind narrows to its own
+// methods, so that a kind can narrow their arguments
 /** Plans of a kind of run, resolved without weights or a device. */
 export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan = ResolvedPlan> {
   /** metrics of its evaluations in display order, including `loss` */
@@ -38,10 +38,10 @@ export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan
   labelsOf(model: R["model"]): ReadonlyArray<string>
   /** Texts of `validate` and `train` about a plan. */
   readonly words: {
-    /** short description of the model, and its name alone */
+    /** returns a short description of the model, and its name alone */
     model(model: R["model"]): string
     modelName(model: R["model"]): string
-    /** name of the model before training: "the untrained head" */
+    /** returns the name of the model before training: "the untrained head" */
     untrained(model: R["model"]): string
     /** returns the text that `predict` prints before a row's text; absent for kinds without predictions */
     prediction?(prediction: Prediction): string
@@ -49,9 +49,9 @@ export interface PlanKind<Plan extends RunPlan = RunPlan, R extends ResolvedPlan
     rows(split: ReturnType<R["data"]["describe"]>[number]): string
     /** unit of training speed; default "tokens" */
     readonly unit?: string
-    /** additional lines of `validate`: `weights`, `lengths` of texts, sizes of `images` */
+    /** returns additional lines of `validate`: `weights`, `lengths` of texts, sizes of `images` */
     lines(resolved: R): { readonly weights?: string; readonly lengths?: string; readonly images?: string }
-    /** `model` and additional fields of `validate --json` */
+    /** returns `model` and additional fields of `validate --json` */
     json(resolved: R): { readonly model: object; readonly lengths?: object; readonly images?: object }
   }
   /** Returns the first training row as the model's input; absent for kinds without a readable one. */

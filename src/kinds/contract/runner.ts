@@ -69,8 +69,8 @@ export interface Runner<
   /** Starts from an external PEFT adapter, whose head may differ; absent for models without a PEFT task. */
   begin?(adapted: Adapted<M>, source: PeftAdapter): Effect.Effect<Started, Reported, World>
   /**
-   * Whether the model at the beginning of training is needed as a reference: a resumed or evaluated run then loads `adapter.from` again
-   * before its own parameters. Absent: never.
+   * Returns whether the model at the beginning of training is needed as a reference: a resumed or evaluated run then loads `adapter.from`
+   * again before its own parameters. Absent: never.
    */
   asksBeginning?(plan: Plan): boolean
 }

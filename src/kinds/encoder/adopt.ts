@@ -20,7 +20,7 @@ export const adoptedHead = (adapter: PeftAdapter, source: string) =>
   Effect.gen(function* () {
     if (!hasHead(adapter)) return null
     const pooling = adapter.head.size > 0 ? "mean" : "pooler"
-    // its outputs are not known yet: any two
+    // the number of outputs is not known yet: any two labels
     const described = yield* describe(source, { pooling, head: "new", labels: ["0", "1"] })
     const own = outputsIn(adapter, described.head)
     const start = own === undefined ? "checkpoint" : "new"

@@ -53,7 +53,7 @@ export const detectClasses: Detecting = {
     const { label: _, ...texts } = columns
     return labelEvidence(all, columns, Object.values(texts).map(String)).flatMap(
       ({ column: own, certainty, reason }) => {
-        // a number that was named as the label is one where it is no class
+        // a numeric column named as the label is a numeric target if it is not a class
         if (certainty === sure.named && (isManyNumbers(own) || labelLists(own) !== undefined)) return []
         return textEvidence(all, texts, [own.name]).map((text): Found => {
           const { name, different } = own
@@ -117,7 +117,7 @@ export const detectNumbers: Detecting = {
         const value = names.length === 1 ? names[0]! : names
         const column =
           target === undefined ? "the number column" : named === value ? "the named column" : "the named columns"
-        // two texts and a number say mostly how alike they are
+        // two texts and a number are usually a similarity score
         const share = text.columns.textPair === undefined || named !== undefined ? 1 : 0.5
         return foundWith(
           "regression",
@@ -243,7 +243,7 @@ const related = [
   ["query", "document", sure.usual],
   ["query", "passage", sure.usual],
   ["query", "answer", sure.usual],
-  // as likely to be answered in writing
+  // equally likely: the answer is to be generated
   ["question", "answer", sure.only],
   ["question", "context", sure.usual],
   ["question", "positive", sure.clearly],
@@ -269,7 +269,7 @@ export const detectRelated: Detecting = {
     const texts = textsIn(all).filter((own) => own.different > own.filled.length / 2 || own.filled.length < 4)
     const pair = pairIn(
       related.map(([anchor, positive]) => [anchor, positive] as const),
-      // of anchors one may have several texts
+      // an anchor may have several texts
       textsIn(all)
     )
     const { anchor = pair?.[0].name, positive = pair?.[1].name } = columns

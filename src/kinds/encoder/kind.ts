@@ -124,7 +124,7 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
           : { head: plan.model.head, labels: undefined }
       const data =
         own === undefined ? rows : yield* Effect.result(open({ ...plan, data: { ...plan.data, labels: own } }))
-      // of rows that could not be read, so that the model is judged all the same and its missing labels are no problem of its own
+      // if rows could not be read, the model is still checked, without a problem for its missing labels
       const standIns = head === "checkpoint" ? undefined : ["0", "1"]
       const labels = Result.isSuccess(data) ? outputs.found(data.success) : (planned ?? standIns)
       const model = yield* Effect.result(describe(source, { ...task, head, labels }))

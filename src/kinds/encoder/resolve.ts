@@ -88,7 +88,7 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       Result.isFailure(tokenizer) ||
       Result.isFailure(data)
     ) {
-      // a model that cannot be described fails three times with the same words
+      // a model that cannot be described would fail three times with the same message
       const failures = [selected, tokenizer, data].flatMap(
         (part: Result.Result<unknown, { readonly message: string }>) =>
           Result.isFailure(part) ? [part.failure.message] : []
@@ -137,7 +137,7 @@ const tooLong = (plan: EncoderPlan, model: ModelDescription): ReadonlyArray<stri
       ]
     : []
 
-// Fewer are outliers, and cutting them is what maxLength is for.
+// Fewer are outliers, which maxLength is meant to truncate.
 const LARGEST_SHARE_CUT = 0.05
 
 const truncated = (
@@ -222,7 +222,7 @@ export const largestActivations = (
   const unscaled = methodOf(plan.adapter).keepsOutputs ? 5 * hiddenSize + intermediateSize : 0
   const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
   const gradients = 3 * hiddenSize + intermediateSize
-  // and what only the next layer reads
+  // and tensors that only the next layer reads
   const made = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
   const { evaluateBatchSize, recompute } = plan.training
   const inputs = layers * hiddenSize

@@ -60,7 +60,7 @@ export interface TargetModel extends Omit<Model, "toDevice"> {
 
 const targetsToDevice = (batch: TargetRows) => {
   const input = tokenTensors(batch)
-  // a batch that is asked for its outputs alone has no targets
+  // batches for predictions have no targets
   const { size, targets = new Float32Array(0) } = batch as Partial<TargetRows> & TargetRows
   const target = tf.tensor2d(targets, [size, targets.length / size], "float32")
   return { input, target, mask: tf.reshape(input.attentionMask, [size * batch.length]) as Tensor1D }

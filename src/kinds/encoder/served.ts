@@ -31,7 +31,7 @@ export const applied =
     let hidden: Tensor | undefined
     const runBlock: RunBlock = (block, ...given) => {
       const h = block(...given)
-      // here, for a head may take the states away
+      // reshaped here, since a head may dispose the states
       hidden = tf.reshape(h, [...inputIds.shape, model.hiddenSize])
       return h
     }
@@ -53,7 +53,7 @@ export const servedText = ({ plan, adapted: { model }, adapted, written = adapte
   tokenizer: { tokenTypes: model.tokenTypes, padId: model.tokenizer.padId },
   inputs: inputsOf(model),
   axes: { batch_size: [11, 13], sequence_length: [5, 7] } as const,
-  // texts are cut where the run cuts them
+  // texts are truncated as in the run
   files: { "tokenizer_config.json": { model_max_length: longestText(plan, model) } }
 })
 
@@ -93,7 +93,7 @@ export const logitsUse = (
   { textPair }: TextColumns,
   { tokenTypes }: Pick<TextNetwork, "tokenTypes">
 ): ReadonlyArray<string> => {
-  // not every class of tokenizers returns them unasked; where there is one type, transformers.js fills in zeros
+  // some tokenizer classes do not return token types by default; for a single type, transformers.js fills in zeros
   const types = tokenTypes > 1 ? "return_token_type_ids: true, " : ""
   const pair = textPair === undefined ? "" : `text_pair: ["the other"], ${types}`
   return [

@@ -202,6 +202,6 @@ export const headSuggesting = <R extends Resolved>(
     estimateMemory(plan, model, trainable, selected.sites, data?.splits.train.rows)
 })
 
-/** Whether config.json of a model names a family of encoders. */
+/** Returns whether config.json of a model names a family of encoders. */
 export const isEncoder = ({ modelType }: NamedModel): boolean =>
   typeof modelType === "string" && Object.hasOwn(families, modelType)

@@ -5,7 +5,7 @@ import { describeImageModel, imageFamilies } from "../../models/vision/index.ts"
 import type { Adopting } from "../contract/index.ts"
 import { suitableTask } from "./task.ts"
 
-// the module of the head in every class of transformers'
+// name of the head's module in every transformers class
 const HEAD = "classifier.weight"
 
 export const adoptImages: Adopting = {
@@ -18,7 +18,7 @@ export const adoptImages: Adopting = {
       const classes = tensors.get(HEAD)?.shape[0]
       if (classes === undefined && (yield* suitableTask(source)) !== undefined) return yield* unlabelled(source)
       const head = classes === undefined ? "checkpoint" : "new"
-      // how many the base has, where the head is its own
+      // for the base's own head, the base determines the number of classes
       const numbered = Array.from({ length: classes ?? 0 }, (_, i) => `LABEL_${i}`)
       const { labels } = yield* describeImageModel(source, {
         head,

@@ -42,7 +42,7 @@ export interface DescribedImages extends ImageDescription {
 /** An image model on the device and its image processor. */
 export type ImagesModel = DescribedImages & ImageModel & Preparing
 
-// methods, whose argument a task narrows to its own
+// methods, so that a task can narrow their argument
 /** A task of image models. */
 export interface ImageTask<T extends Task = Task> {
   /** noun phrase for the trained parameters without adapted layers */

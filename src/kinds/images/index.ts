@@ -60,7 +60,7 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
     const model = yield* Effect.result(describeImages(filled))
     const selected = Result.flatMap(model, (described) => selectSites(plan, described))
     if (Result.isFailure(model) || Result.isFailure(selected) || Result.isFailure(data)) {
-      // a model that cannot be described fails twice with the same words
+      // a model that cannot be described would fail twice with the same message
       const failures = [selected, data].flatMap((part: Result.Result<unknown, { readonly message: string }>) =>
         Result.isFailure(part) ? [part.failure.message] : []
       )
@@ -86,7 +86,7 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
     })
   })
 
-// batches are made ready ahead, and each is on the device too
+// batches are prepared in advance, and each is on the device too
 const pixelsHeld = 4
 
 /** Estimates memory in bytes. `rows`: number of training rows, an upper bound of the batch size. */
@@ -139,7 +139,7 @@ const suggestImages: Suggesting<ResolvedImagesPlan> = {
       newHead: model.head.parameters.length > 0
     })
     return {
-      // a text's length, which images do not have
+      // length of texts, which images do not have
       choices: choices.filter(({ path }) => path !== "data.maxLength"),
       cautions: [unmeasured, ...fewOfEach(rows, data.labels.length), ...nothingToEvaluate(evaluated)]
     }
@@ -157,7 +157,7 @@ const detectImages: Detecting = {
   needs: "this needs an image model, such as --model hf:google/vit-base-patch16-224-in21k",
   hint: HINT_OF_IMAGES,
   rows: (reading, columns) => imagesIn("images", reading, columns),
-  // what is wrong with the model is reported when it is described
+  // describing the model reports its problems
   look: (source) =>
     Effect.map(
       Effect.orElseSucceed(suitableTask(source), () => undefined),

@@ -59,7 +59,7 @@ const merged = (
       }
       const described = yield* describeImages(saved)
       const loaded = yield* described.load({ seed: 0 })
-      // threads of the run have ended with it
+      // the run's threads have ended
       const preparing = yield* openPreparing(described.processing)
       return yield* unadapted<ImagesModel>({ ...described, ...loaded, ...preparing })
     }),
@@ -128,7 +128,7 @@ const servedImages = ({ plan, adapted }: Trained<ImagesPlan, ImagesModel>): Effe
     base: model.folder,
     tokenizer: { tokenTypes: 0 },
     task: "image-classification",
-    // as transformers has them, channels first
+    // channels first, as in transformers
     inputs: [
       {
         name: "pixel_values",
@@ -142,7 +142,7 @@ const servedImages = ({ plan, adapted }: Trained<ImagesPlan, ImagesModel>): Effe
       logits: model.forward(tf.transpose(pixels as Tensor4D, [0, 2, 3, 1]), linear, weights)
     }),
     config: { ...taskOf(plan).config(model), ...labelsOfConfig(model.labels) },
-    // said in full: what is absent from a file, transformers.js does not take from a class
+    // complete: transformers.js does not use a class's defaults for missing fields
     files: { "preprocessor_config.json": preprocessorConfig(model.processing) },
     usage: model.inPipeline ? pipelineUse : modelUse(model.labels)
   })

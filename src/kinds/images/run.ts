@@ -28,7 +28,7 @@ export type ResolvedImagesPlan = ResolvedPlan<ImagesPlan, DescribedImages, Image
 
 export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, ClassificationSplit> = {
   loss: (_, { plan, data }) => plannedLoss(plan, data),
-  // what is trained itself starts from its own numbers, not from rounded ones
+  // weights that are trained in full are not rounded
   load: ({ plan, model, selected }) =>
     Effect.gen(function* () {
       const loaded = yield* model.load({ seed: plan.seed, weights: plan.model.weights, whole: selected.parameters })

@@ -232,7 +232,7 @@ interface LanguageKind<Plan extends LanguagePlan, Data extends LanguageData>
   readonly rows: LanguageRows<Plan, Data>
   /** end of the sentence about a split's rows */
   readonly each?: string
-  /** whether the data are conversations, so that prompts use the chat template */
+  /** returns whether the data are conversations, so that prompts use the chat template */
   chats(data: Plan["data"]): boolean
 }
 

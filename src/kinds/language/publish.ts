@@ -84,7 +84,7 @@ const checkedLogits = (adapted: AdaptedCausal, plan: LanguagePlan, source: Causa
       padMultiple,
       rows: CHECKED_TEXTS
     }).pipe(
-      // a long text is several rows
+      // a long text becomes several rows
       Stream.take(Math.ceil(CHECKED_TEXTS / batchSize))
     )
     return yield* lastLogits(adapted, batches)
@@ -113,7 +113,7 @@ type Source = CardSource<ResolvedLanguagePlan<LanguagePlan, OpenedData>>
 export const languageCard = (source: Source, learned: string, settings: CardParts["settings"] = []): CardParts => ({
   pipeline: "text-generation",
   task: "text-generation",
-  // a language model has no head
+  // language models have no new head
   alone: "Some modules",
   purpose: learned,
   settings: [["maximum tokens per row", source.resolved.plan.data.maxLength], ...settings],

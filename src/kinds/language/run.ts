@@ -40,7 +40,7 @@ export const longest = ({ data }: LanguagePlan, { maxLength }: Pick<CausalModel,
 const save = (adapted: Parameters<typeof saveAdapter>[0], resolved: Resolved, folder: string) =>
   Effect.gen(function* () {
     const { origin, source } = resolved.model
-    // llama.cpp's converter asks for the base's config.json, which is not in a GGUF file's folder
+    // llama.cpp's converter needs the base's config.json, which a GGUF file's folder lacks
     yield* saveAdapter(adapted, resolved, folder, source.endsWith(".gguf") ? origin.config : undefined)
     const { chatTemplate } = resolved.tokenizer
     // transformers looks for it where the adapter's tokenizer would be
@@ -51,7 +51,7 @@ const save = (adapted: Parameters<typeof saveAdapter>[0], resolved: Resolved, fo
 
 const PROMPT = "prompt"
 
-// enough for a model to know what it is about
+// enough for the model to know the topic
 const BEGINNING = 60 // characters
 
 /** Returns the prompt of a row; "" for texts without one. */

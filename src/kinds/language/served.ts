@@ -73,7 +73,7 @@ const anglesOf = ({
     )
   })
 
-/** [batch, heads, places, d] → [batch·places, heads·d] */
+/** Reshapes [batch, heads, places, d] to [batch·places, heads·d]. */
 const flat = (x: Tensor): Tensor2D => {
   const [batch, heads, places, d] = x.shape as [number, number, number, number]
   return tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [batch * places, heads * d])
@@ -145,7 +145,7 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       tokenizer,
       task: "text-generation",
       inputs: inputsOf(model),
-      // the last is the sum of the two before
+      // the last size is the sum of the two before
       axes: {
         batch_size: [2, 3],
         sequence_length: [5, 7],
@@ -154,7 +154,7 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       },
       forward,
       config: mergedCausalConfig(source.config, model),
-      // transformers.js's pipeline puts before a text what this says alone, not what tokenizer.json does
+      // transformers.js's pipeline prepends only the tokens that this file states, and ignores tokenizer.json
       files: { ...(isFile ? filesOf(source) : {}), "tokenizer_config.json": tokenizerConfig },
       usage: [
         script("pipeline", [

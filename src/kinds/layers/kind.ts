@@ -79,7 +79,7 @@ const resolveLayers =
     Effect.gen(function* () {
       const fail = (...problems: ReadonlyArray<string>) => new ResolveError({ name, problems })
       const reported = Effect.mapError(({ message }: { readonly message: string }) => fail(message))
-      // how many numbers a row must have, the model says; how many classes the model must have, the rows
+      // the model determines the number of values per row, the rows determine the number of classes
       const { source, head } = plan.model
       const described = yield* reported(
         describeLayersClassifier(source, { head: typeof head === "string" ? [] : head })

@@ -80,7 +80,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
       const merged = Effect.gen(function* () {
         const description = yield* describeLayersClassifier(source, { head: "checkpoint", labels })
         const model = yield* loadLayersClassifier(description, plan.seed)
-        // what made rows ready for the run has ended with it
+        // the run's resources for rows have ended
         const alone = yield* unadapted({ ...model, ready: yield* rows.ready(plan, shapeOf(model)) })
         return (yield* checkedLogits(alone)).logits
       })

@@ -31,7 +31,7 @@ import type { LinearSite } from "../../tensors/index.ts"
 import { estimateMemory } from "./kind.ts"
 import type { LayersPlan, ResolvedLayersPlan } from "./rows.ts"
 
-// 60 steps are the fewest that were measured, batches of 32 the only ones
+// the measurements had at least 60 steps, and batches of 32 only
 const STEP = { largest: 32, smallest: 4, steps: 60 } as const
 
 const length = (rows: number): ReadonlyArray<Choice> => {

@@ -66,7 +66,7 @@ export const majorityBaseline = (
   if (counts === undefined || rows === 0) return null
   const most = learned.indexOf(Math.max(...learned))
   const right = (counts[most] ?? 0) / rows
-  // of all classes one has predictions: precision is the share that is right, recall 1
+  // only one class has predictions: its precision is the fraction of correct rows, its recall 1
   const macroF1 = (2 * right) / (1 + right) / labels.length
   const seen = learned.reduce((sum, own) => sum + own, 0)
   const loss = counts.reduce(
@@ -90,7 +90,7 @@ const shown = (label: string): string => printableLine(cut(label, 60))
 export const labelText = ({ probabilities = {}, label }: Prediction): string =>
   `${label} (${percent(probabilities[label] ?? 0)})`
 
-// a table of more is no table: 2,000 classes would be 4 million cells
+// larger tables are unreadable: 2,000 classes would be 4 million cells
 const mostInTable = 100
 
 /** Formats the confusion matrix as a table; for many classes, the pairs with the most confusions. */

@@ -31,7 +31,7 @@ export const columnsIn = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> =>
 export const usual = (names: ReadonlyArray<string>, among: ReadonlyArray<string>): string | undefined =>
   names.flatMap((name) => among.filter((one) => one.toLowerCase() === name.toLowerCase()))[0]
 
-// ——— what a column holds
+// ——— contents of a column
 
 const decimal = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i
 
@@ -105,7 +105,7 @@ export const isProse = (column: Column): boolean => wordsOf(column) >= 4 || leng
 /** Returns whether values repeat, as classes do and texts do not. */
 export const comesBack = ({ filled, different }: Column): boolean => different > 1 && different <= filled.length / 2
 
-// ——— the text, or the two
+// ——— the text, or the pair of texts
 
 /** One or two columns, their interpretation, and its certainty. */
 export interface Evidence {
@@ -149,7 +149,7 @@ export const pairIn = <Pair extends readonly [string, string]>(
 const evidence = (names: Columns, certainty: number, reasons: Readonly<Record<string, string>>): Evidence => ({
   columns: names,
   certainty,
-  // the names that a plan has by itself need no word
+  // default names need no choice
   choices: Object.entries(names).flatMap(([role, name]) =>
     name === role || reasons[role] === undefined ? [] : [choice(`data.${role}`, name, reasons[role])]
   )
@@ -198,19 +198,19 @@ export const textEvidence = (
   return free.slice(0, MOST_TEXTS).map((column) => of(column, sure.possible, "one of several text columns"))
 }
 
-// ——— what is learned of it
+// ——— the target
 
 /** Common names of label columns: unambiguous ones, and possible ones. */
 const certainLabel = /^(.*[_ ])?(label|labels|class|category|sentiment|target|intent)$/i
 const likelyLabel = /^(stars|rating|emotion|topic|topics|type|kind|genre|spam|is[_A-Z].*|.*_type)$/i
 
-// too few to see whether values come back
+// too few rows to see whether values repeat
 const FEW_ROWS = 5
 
-// longer ones are texts
+// longer values are texts
 const LONGEST = { words: 4, characters: 60 }
 
-// Fewer whole numbers than these are as likely the names of classes; the order of two or three teaches nothing.
+// Fewer different whole numbers are as likely names of classes; the order of two or three carries little information.
 const MOST_NUMBERED_CLASSES = 20
 const ORDERED = 4
 
@@ -295,11 +295,11 @@ export const labelEvidence = (
       const isWhole = filled.length === cells.length
       const isShort = wordsOf(column) <= LONGEST.words && lengthOf(column) <= LONGEST.characters
       const values = `${counted(different, "value")} in ${cells.length} rows`
-      // the first rows of a file that is sorted by its classes have one
+      // the first rows of a file sorted by class have one class
       const returns = comesBack(column) || (different === 1 && certainLabel.test(name))
       if (name.toLowerCase() === "label" && (returns || (isShort && filled.length < FEW_ROWS)))
         return [{ column, certainty: sure.clearly, reason: `a typical name for a label; ${values}` }]
-      // of a few rows each may have a class of its own
+      // each of a few rows may have its own class
       const isFew = filled.length < FEW_ROWS && (different > 1 || filled.length === 1)
       if (!isShort || !isWhole || !(isFew || (returns && !isKey(column)))) return []
       const numbers = numbersIn(column)
@@ -352,7 +352,7 @@ export const numberEvidence = (
     .toSorted((a, b) => b.certainty - a.certainty)
 }
 
-// ——— words
+// ——— text
 
 const LONGEST_EXAMPLE = 60
 
@@ -399,10 +399,10 @@ export const foundWith = (
 ): Found => ({
   format,
   ...said,
-  // both have to be right
+  // both must be right
   certainty: text.certainty * target.certainty,
   columns: { ...text.columns, ...target.columns },
-  // in the order of a plan
+  // in the order of a plan's sections
   choices: [...target.choices, ...text.choices].toSorted((a, b) => order(a) - order(b))
 })
 

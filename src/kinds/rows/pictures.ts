@@ -5,7 +5,7 @@ import type { LabelledText, RowSource } from "../../data/index.ts"
 import { decodedImage, encodedPng, headerOf, type Pixels, type Processing, processed } from "../../images/index.ts"
 import type { AskedField } from "../contract/index.ts"
 
-// a photo of a phone, made smaller by it for the network
+// a phone's photo, reduced for sending
 const MOST_BYTES = 2 ** 20
 
 /** Returns the file of an image as a data: URI, for use as an input; undefined if it is no longer readable or is too large. */

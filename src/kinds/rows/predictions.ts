@@ -48,7 +48,7 @@ const weightsOf = (
   { rows, classCounts = [] }: ClassificationSplit
 ): ReadonlyArray<number> | undefined => {
   if (given === undefined) return undefined
-  // a class without a row has no loss of its own
+  // a class without rows has no loss
   if (given === "balanced") return labels.map((_, i) => rows / (labels.length * (classCounts[i] || rows)))
   return labels.map((label) => (Object.hasOwn(given, label) ? given[label]! : 1))
 }

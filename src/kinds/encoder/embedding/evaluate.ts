@@ -98,7 +98,7 @@ const evaluated =
       const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / counted]))
       scored?.({
         ...Object.fromEntries(Object.keys(means).map((name) => [name, joined(each.map((own) => own[name]!))])),
-        // rows of a batch are compared with each other: what stands for itself is the batch
+        // the loss compares the rows of a batch with each other, so the unit of resampling is the batch
         loss: ratioOf(batchLosses, batchRows)
       })
       return { rows, loss: lossSum / rows, ...means }

@@ -50,7 +50,7 @@ const cosines = (vectors: Tensor2D, texts: number): Tensor1D => {
   return tf.sum(tf.mul(first, second), 1)
 }
 
-// what torch.finfo calls a masked logit: exp of it is 0
+// torch.finfo's minimum, as for masked logits: its exp is 0
 const NEVER = -1e12
 
 /** Returns the CoSENT loss, which uses only the order of scores. */

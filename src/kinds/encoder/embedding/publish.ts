@@ -54,7 +54,7 @@ const merged = (
     splits: (model) => splits(model, plan),
     outputs: (model, source) => checkedVectors(model, plan, source),
     write: Effect.tap(writeMerged(adapted, folder), () => writeModules(model, longestText(plan, model), folder)),
-    // how hidden states become vectors is in the folder
+    // the folder states how hidden states become vectors
     reopened: Effect.gen(function* () {
       const description = yield* describeEmbedder(folder)
       return yield* unadapted(embeddingModel(yield* loadDescribed(description, { seed: 0 })))

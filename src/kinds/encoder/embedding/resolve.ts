@@ -32,7 +32,7 @@ export const describeEmbedder = (
   Effect.gen(function* () {
     const settings = yield* sentenceSettings(folder)
     const { pooling = settings.pooling ?? "mean", normalize = settings.normalize ?? true } = task
-    // a plan that says how texts are pooled says what it wants of such a folder
+    // a plan with a pooling overrides the folder's settings
     if (task.pooling === undefined && settings.unsupported.length > 0) {
       const hint = "; model.task.pooling uses the last hidden states without it"
       return yield* new ModelError({ folder, problems: settings.unsupported.map((problem) => problem + hint) })

@@ -50,7 +50,7 @@ export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings
     const others = named.filter(({ name }) => !["Transformer", "Pooling", "Normalize"].includes(name))
     const pooled = named.find(({ name }) => name === "Pooling")
     const place = typeof pooled?.path === "string" ? pooled.path : POOLING_FOLDER
-    // a path of the folder's own: no way out of it
+    // a path within the folder
     const inside = !place.split(/[\\/]/).includes("..") && !/^([\\/]|\w:)/.test(place)
     const mode =
       pooled === undefined || !inside ? [] : modesOf(recordOf(yield* readIfThere(folder, `${place}/config.json`)))

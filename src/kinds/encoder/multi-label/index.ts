@@ -27,7 +27,7 @@ export const multiLabel = headKind<MultiLabelPlan, MultiLabelData>({
   publisher: () => import("./publish.ts").then(({ publishMultiLabel }) => publishMultiLabel)
 })
 
-/** "praise (98.1 %), craft (61.0 %)" */
+/** Formats predicted labels: "praise (98.1 %), craft (61.0 %)". */
 const predictionText = ({ label, labels = [], probabilities = {} }: Prediction): string =>
   labels.length === 0 ? label : labels.map((name) => `${name} (${percent(probabilities[name] ?? 0)})`).join(", ")
 

@@ -44,7 +44,7 @@ const runner = targetRunner<MultiLabelPlan, MultiLabelData, MultiLabelModel>({
       logits: byName(model.labels, outputs)
     }
   },
-  // by the loss of its labels
+  // ordered by the loss of the labels
   wrong: (outputs, targets, model) => {
     const given = givenOf(outputs, model)
     if (model.labels.every((label, i) => given.includes(label) === (targets[i] === 1))) return null
@@ -92,5 +92,5 @@ const readThresholds = ({ labels, thresholds }: MultiLabelModel, folder: string)
     thresholds.set(labels.map((label) => decoded[label]!))
   })
 
-/** "praise, craft" */
+/** Formats labels: "praise, craft". */
 const namesText = (labels: ReadonlyArray<string>): string => (labels.length === 0 ? "no label" : labels.join(", "))

@@ -27,7 +27,7 @@ export const regression = headKind<RegressionPlan, RegressionData>({
   },
   detecting: detectNumbers,
   adopting: {
-    // what the number is standardised by is not known, so it stays as it is
+    // the scaling of the target is unknown, so outputs stay unscaled
     sections: ({ outputs }) =>
       outputs === 1 ? { kind: "regression", data: { scaling: { mean: [0], deviation: [1] } } } : null,
     sample: () => sampleTexts.map((text) => ({ text, target: 0 }))
@@ -43,7 +43,7 @@ const meanBaseline = ({ values, scaling, describe }: RegressionData, split: "val
   const means = describe()[0]!.targets.map(({ mean }) => mean)
   const always = right.map((_, i) => means[i % means.length]!)
   const { mae, mse, r2, loss } = regressionScores(always, right, scaling)
-  // a constant has no correlation with anything
+  // correlations with a constant are undefined
   return {
     of: `always the mean of the training rows (${means.map(targetText).join(", ")})`,
     scores: { mae, mse, r2, loss }

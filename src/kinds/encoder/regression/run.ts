@@ -35,18 +35,18 @@ const standardised = (source: RowSource<TargetText>, { mean, deviation }: Scalin
 
 export const runRegression = targetRunner<RegressionPlan, RegressionData, RegressionModel>({
   loss: squaredError,
-  // a plan whose data were opened has its scaling
+  // a plan with opened data has its scaling
   loaded: (model, { data: { scaling } }) => ({ ...model, scaling: scaling ?? unscaled(model.labels) }),
   learned: ({ splits, scaling }) => standardised(splits.train, scaling),
   splits: (_, { data, seed }, file) => Effect.map(openRegression(onlyFile(data, file), seed), ({ splits }) => splits),
-  // targets are named by the plan; of several, each is known by its place
+  // the plan names the targets; several are identified by their order
   expected: (_, { targets }) => targets.join(", "),
   scores: ({ outputs, targets }, { scaling }) => regressionRows(inUnits(outputs, scaling), targets, scaling),
   said: (outputs, { labels, scaling }) => {
     const values = inUnits(outputs, scaling)
     return { label: valuesText(labels, values), values: byName(labels, values), logits: byName(labels, outputs) }
   },
-  // in deviations of the targets
+  // in standard deviations of the targets
   wrong: (outputs, targets, { scaling }) => {
     const values = inUnits(outputs, scaling)
     return scaling.deviation.reduce((sum, own, i) => sum + Math.abs(values[i]! - targets[i]!) / own, 0)

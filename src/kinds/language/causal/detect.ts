@@ -40,7 +40,7 @@ const pairs = [
   ["prompt", "response", sure.clearly],
   ["instruction", "response", sure.clearly],
   ["query", "response", sure.usual],
-  // which of them belong together may be asked as well
+  // it is also possible to learn which of them belong together
   ["question", "answer", sure.only],
   ["input", "output", sure.only],
   ["source", "target", sure.possible]
@@ -54,14 +54,14 @@ const format = (name: string, reason: string): Choice => choice("data.format", n
 const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = {}) => {
   if (content !== "rows") return []
   const all = columnsIn(rows)
-  // of a question without an input the cell is blank
+  // the cell is blank for a question without an input
   const isText = (name: string) => rows.every((row) => typeof row[name] === "string")
   const texts = all.filter(({ name }) => isText(name)).map(({ name }) => name)
   const lists = all.map(({ name }) => name).filter((name) => rows.every((row) => messagesIn(row[name]).length > 0))
   const { prompt, completion: named, text } = columns
   if (prompt !== undefined || named !== undefined) return [namedPair(rows, prompt ?? "prompt", named ?? "completion")]
   const list = columns.messages ?? ["messages", "conversations", ...lists].find((name) => lists.includes(name))
-  // of several lists, none of which is called as chats are, one is as likely as another
+  // several lists without a common name are equally likely
   const isUsual = ["messages", "conversations"].some((name) => lists.includes(name))
   const certainty = isUsual || columns.messages !== undefined || lists.length === 1 ? sure.clearly : sure.possible
   if (list !== undefined && text === undefined) return [chat(list, rows, certainty)]
@@ -187,7 +187,7 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
     choices: [
       pair,
       choice("data.prompt", text, "the column inside a template, so that the model sees where the answer begins"),
-      // a token of most vocabularies begins with a space, and none ends with one
+      // tokens of most vocabularies begin with a space, and none ends with one
       choice("data.completion", ` {${answer}}`, `${learned}; the space before it is part of its first token`)
     ]
   }
@@ -195,7 +195,7 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
 
 export const detectCausal: Detecting = {
   columns: { chat: ["messages"], completion: ["prompt", "completion"], text: ["text"] },
-  // any model with a config.json that is of no encoder, with or without a decoder after it
+  // any model whose config.json is neither an encoder's nor an encoder-decoder's
   takes: ({ source, modelType }) =>
     /\.gguf(@[^/]*)?$/i.test(source) ||
     modelType === null ||

@@ -32,7 +32,7 @@ const causalRows: LanguageRows<CausalPlan, OpenedCausal> = {
     causalBatchesPerEpoch(splits.train, { seed, batchSize, bucketPool, packing, maxLength }),
   tokens: ({ splits }, maxLength) => meanTokens(splits.train, maxLength),
   sequences: 1,
-  // packed rows are others in every epoch
+  // packed rows differ in every epoch
   sameRows: ({ data }) => !data.packing
 }
 

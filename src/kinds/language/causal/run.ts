@@ -30,7 +30,7 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
       longest(plan, model),
       start,
       (options) => causalTrainingBatches(data.splits.train, model.tokenizer, { ...options, packing: plan.data.packing })
-      // the loss of a batch is the mean over its labels: as many count where batches are accumulated
+      // a batch's loss is the mean over its labels; accumulation weights batches by their number of labels
     ).pipe(Stream.map((batch) => ({ ...batch, counted: countedTokens(batch) }))),
   splits: ({ model }, { data, seed }, file) =>
     Effect.map(openCausal(onlyFile(data, file), seed, model.tokenizer), ({ splits }) => splits),

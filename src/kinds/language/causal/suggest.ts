@@ -77,7 +77,7 @@ export const languageFacts = (
   }
 }
 
-// An evaluation costs a third of a step a row: of many rows a small share tells as much.
+// Evaluating a row costs a third of training on it; of many rows, a small share is sufficient.
 const SHARES = [
   { below: 10, share: 0 },
   { below: 100, share: 0.2 },
@@ -93,7 +93,7 @@ const heldOut = (rows: number): Choice | null => {
   return { path: "data.validation", value, reason }
 }
 
-// A batch's memory grows with its longest row: one that is much longer than the others is not worth it.
+// A batch's memory grows with its longest row: a single much longer row is not worth it.
 const MUCH_LONGER = 2
 /** Length of a row of packed texts in tokens: at least a few short texts, at most the default. */
 const BLOCK = { shortest: 128, longest: 512 } as const

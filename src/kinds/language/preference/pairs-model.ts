@@ -91,8 +91,8 @@ export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void,
 }
 
 /**
- * Reference log-probabilities of a split: with the adapter switched off, or with the one in `adapter.from`. Each pair is computed alone, so that its values
- * depend neither on its batch nor on the step from which a run resumes.
+ * Opens the reference log-probabilities of a split: with the adapter switched off, or with the one in `adapter.from`. Each pair is computed
+ * alone, so that its values depend neither on its batch nor on the step from which a run resumes.
  */
 export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths: Lengths): References => {
   const ofModel = known.get(model.weights) ?? new WeakMap<PreferenceSplit, References>()

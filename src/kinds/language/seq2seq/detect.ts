@@ -22,7 +22,7 @@ const pairs = [
   ["article", "summary", sure.usual],
   ["article", "highlights", sure.usual],
   ["dialogue", "summary", sure.usual],
-  // a decoder writes as well, and what is written may be what belongs together
+  // a decoder generates texts as well, and the pairs may be texts that belong together
   ["input", "output", sure.likely],
   ["question", "answer", sure.possible],
   ["prompt", "completion", sure.possible],
@@ -73,7 +73,7 @@ const labelled = (
     target ?? labelEvidence(all, {}, [source ?? ""]).find(({ certainty }) => certainty > sure.possible)?.column.name
   if (label === undefined) return undefined
   const [first] = textEvidence(all, source === undefined ? {} : { text: source }, [label])
-  // of two texts one would be lost
+  // with two input texts one would be lost
   if (first?.columns.text === undefined || first.columns.textPair !== undefined) return undefined
   const { text } = first.columns
   return {
@@ -95,7 +95,7 @@ const pairFound = (
   const texts = textsIn(all)
   const found = pairIn(
     named.map(([one, other]) => [one, other] as const),
-    // a written one that comes back is a label
+    // texts that repeat are labels
     texts.filter((own) => !comesBack(own) || source !== undefined || target !== undefined)
   )
   if (found !== undefined) {

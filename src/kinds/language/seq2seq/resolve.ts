@@ -91,7 +91,7 @@ const rows: WritingRows<Seq2SeqPlan, Seq2SeqDescription, MeasuredSeq2Seq> = {
         sample: () => renderedPair(data.splits.train, encoding, tokenizer)
       }
     }),
-  // what is written later is compared with the targets of these rows
+  // generated texts are later compared with the targets of these rows
   filled: (plan, { targets }) => (targets === null ? plan : { ...plan, data: { ...plan.data, targets } }),
   batchesPerEpoch: ({ training: { batchSize } }, { splits }) =>
     Effect.succeed(batchesPerEpoch(splits.train.rows, batchSize)),
@@ -154,7 +154,7 @@ const cutWarnings = (
   ]
 }
 
-// as many as are looked at in a moment
+// a number that takes no noticeable time
 const LOOKED_AT = 256
 const SHOWN = 3
 
@@ -203,13 +203,13 @@ export const estimateMemory = (
   const encoder = read * (4 * hiddenSize + 4 * wide + feedForward) + attentionHeads * savedWeights(read, read)
   const crossed = attentionHeads * savedWeights(written, read)
   const decoder = written * (6 * hiddenSize + 6 * wide + feedForward) + crossed + read * 2 * wide
-  // of relative positions, which all rows share
+  // biases of relative positions, which all rows share
   const biases = attentionHeads * (read * read + written * written)
   const all = layers * encoder + decoderLayers * decoder
   const inputs = hiddenSize * (layers * read + decoderLayers * written)
   const largest = Math.max(encoder, decoder)
   const kept = hiddenSize * read + (recompute === "none" ? all : Math.min(all, inputs + largest))
-  // keys and values of what is written and of what is read, while texts are written
+  // keys and values of target and source tokens during generation
   const cache = 2 * wide * decoderLayers * (read + written)
   const rows = Math.max(batchSize * (kept + largest), evaluateBatchSize * (2 * largest + cache))
   const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * written * vocabularySize)

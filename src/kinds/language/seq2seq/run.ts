@@ -50,7 +50,7 @@ const written = (
 
 export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, Seq2SeqSplit> = {
   loss: () => tokenCrossEntropy,
-  // what is trained itself starts from its own numbers, not from rounded ones
+  // weights that are trained in full are not rounded
   load: ({ plan, model, selected }) =>
     loadSeq2Seq(model, { seed: plan.seed, weights: plan.model.weights, whole: selected.parameters }),
   batches: (model, { plan, data }, start) =>
@@ -65,13 +65,13 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       const encoding = encodingOf(plan, model, model.tokenizer)
       const { targets = [] } = plan.data
       const scores = writtenScores(targets)
-      // none that is right is longer than the longest target, of the batch or of the closed set
+      // no correct text is longer than the longest target, of the batch or of the closed set
       const known = targets.map((target) => model.tokenizer.encode(target).length + 1)
       const texts = {
         compute: (batch: Seq2SeqEvaluationBatch) => {
           const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...known))
           return writtenFor(adapted, sourcesOf(batch), { maxTokens: longest }).pipe(
-            // whose numbers are not finite writes nothing; its loss says so
+            // a model whose outputs are not finite generates nothing; its loss reports that
             Effect.catchTag("GenerationError", () => Effect.succeed(batch.targets.map(() => nothing)))
           )
         },
@@ -164,7 +164,7 @@ const writtenFor = (
     })
   )
 
-// reading the weights once serves all of them
+// reading the weights once serves all inputs
 const BATCH_SIZE = 8
 
 /** Loads the encoder-decoder in a Hugging Face folder, until the scope closes; undefined for other model families. */

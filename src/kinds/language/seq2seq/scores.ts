@@ -36,7 +36,7 @@ export const alwaysF1 = (right: number, targets: number): number => (2 * right) 
 /** Returns an accumulator of scores over rows. `targets`: the closed set of targets; empty without one. */
 export const writtenScores = (targets: ReadonlyArray<string>) => {
   const numberOf = new Map(targets.map((target, i) => [plain(target), i]))
-  // of the closed set; −1: none of it
+  // index in the closed set; −1: not in it
   const [right, expected, written]: ReadonlyArray<Array<number>> = [[], [], []]
   /** Returns each metric as a function of the rows. */
   const ofRows = () => ({

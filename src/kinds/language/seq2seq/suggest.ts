@@ -88,7 +88,7 @@ const length = (facts: Facts): ReadonlyArray<Choice> => {
   const seen = Math.min(Math.max(enough, rows), passes * rows, MOST_ROWS_SEEN)
   const batchSize = rowsOfStep(seen, STEP)
   const steps = Math.max(1, Math.round(seen / batchSize))
-  // a token goes through one of two stacks
+  // a token passes through one of the two stacks
   const seconds = secondsOf(steps * batchSize * (read.mean + written.mean), linear / 2, speeds.encoder)
   return [
     {

@@ -51,7 +51,7 @@ const calledArrays: CalledRows = {
   task: "tabular-classification"
 }
 
-// more are no form that anyone fills in
+// a longer form would be too long to fill in
 const MOST_FIELDS = 32
 
 /** Returns the columns that are single input fields; empty if the input is one list of numbers. */

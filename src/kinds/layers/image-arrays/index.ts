@@ -108,7 +108,7 @@ const suggestImageArrays = suggestLayers<ImageArraysPlan, ImageClasses>({
     const range = rangeOf(model)
     return range === undefined ? [] : [choice("data.range", range, "the model's file states it")]
   },
-  // a model that rescales takes bytes
+  // a model that rescales its input takes bytes
   cautions: ({ range }, model) => (range === "0 to 255" || rangeOf(model) !== undefined ? [] : [rangeCaution])
 })
 
