@@ -67,7 +67,7 @@ const written = (folder: () => string, name: string, text: string): string | und
   }
 }
 
-// JavaScriptCore's, V8's, and what the wasm engine says
+// messages of JavaScriptCore, V8, and the wasm engine
 const isOutOfMemory = (text: string): boolean => /out of memory|allocation failed|could not allocate/i.test(text)
 
 /** Writes the report, and prints what happened and what to do. */

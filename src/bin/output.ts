@@ -50,7 +50,7 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
   /** whether the reader of a pipe has closed it, as `head` does after its lines, which is not an error */
   left: Schema.Boolean
 }) {
-  // the command line says it itself
+  // this program reports the error itself
   override readonly [Runtime.errorReported] = false
   override get message() {
     return `cannot write to ${this.stream}: ${this.reason}; the output is incomplete`
@@ -150,7 +150,7 @@ export const refuse = (text: string): void => {
   try {
     console.error(text)
   } catch {
-    // Deno, on a full device; the code says it
+    // Deno, on a full device; the exit code reports it
   }
 }
 

@@ -85,7 +85,7 @@ export const serve = ({
           )
           if (!(yield* server.drain(grace)))
             yield* tell(`cancelled the requests that did not finish within ${grace} seconds`)
-          // a server is meant to be ended by a signal
+          // a signal is the regular end of a server
           process.exitCode = 0
         })
       )

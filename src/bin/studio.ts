@@ -47,7 +47,7 @@ export const studio = ({ host, port, device, threads }: Given<typeof studioFlags
       )
     const { runtime, args } = ownProgram()
     const flags = ["--device", device, ...(threads === "auto" ? [] : ["--threads", `${threads}`])]
-    // what the studio works for is no one its runs work for
+    // the studio's parent is not the parent of its runs
     const { [PARENT]: _, [ANCESTOR]: __, ...env } = process.env
     const { url, doubts, underWay } = yield* openStudio({
       host,

@@ -116,7 +116,7 @@ const COLUMNS = 80
 export const terminalListener = (stream: Screen, now: () => number = () => performance.now()): Listener => {
   const live = stream.isTTY === true
   let mean: number | undefined
-  // of the steps in this process: a resumed run starts anywhere
+  // for the steps of this process: a resumed run starts at any step
   let elapsed = 0
   let seen = 0
   /** time of the last output, and the work that it described */

@@ -90,7 +90,7 @@ export const train = ({
     if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
     const { rank, size, barrier } = yield* Ranks
     const tell = yield* Progress
-    // by one process alone: what another reads may have changed, and a run folder that is there may be this run's own
+    // in one process only: the files may change in between, and an existing run folder may be this run's
     const first = yield* onFirst(
       Effect.gen(function* () {
         const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
@@ -118,7 +118,7 @@ export const train = ({
       if (notice !== undefined) yield* tell({ kind: "notice", message: `note: ${notice}` })
       return yield* trained(resolved, { directory, resume, mixedDevices })
     }).pipe(Effect.provide(opened))
-    // what one of the ranks has yet to say is said in place of a good end
+    // a pending error of another rank replaces a successful end
     yield* barrier
     const publisher = yield* Effect.promise(kind.publisher)
     const closing = () => painting(kind, report, closingLines(kind, publisher, report, resolved, verbose))

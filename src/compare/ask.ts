@@ -143,7 +143,7 @@ export const checkStudy = (study: Question, name: string) =>
     const sound = plans.flatMap(({ arm, plan }) => (plan === undefined ? [] : [{ arm, plan }]))
     const first = sound[0]
     if (first === undefined) return yield* new StudyError({ problems })
-    // files, labels and lengths are the same for all; what differs is what a method makes of the sites
+    // files, labels and lengths are the same for all; only the sites depend on the method
     const resolved = yield* Effect.result(resolve(first.plan, name))
     if (Result.isFailure(resolved)) problems.push(...resolved.failure.problems)
     else problems.push(...sound.slice(1).flatMap((one) => siteProblems(one, resolved.success)))

@@ -132,7 +132,7 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const { sweep, final, common } = countTrials(study)
     const fewest = study.strategy === "widening" ? "at least " : ""
     const most = `${fewest}${counted(sweep, "run")} to find the rates, at most ${final + common} on fresh seeds`
-    // said by the one process that holds the folder, once it does
+    // printed by the one process that has the folder's lock
     yield* at.live.tell(`${folder}: ${most}; ${counted(at.workers, "worker")} on this machine`)
     const database = yield* openDatabase(study.id)
     const queue = yield* openQueue(study.id)
@@ -158,7 +158,7 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
       Effect.provide(
         studyLayer(study, offering(queue, follower), at.pick).pipe(Layer.provideMerge(engineLayer(study.id)))
       ),
-      // a workflow that failed is stored as one that failed; what it was made of, the results, is not lost with it
+      // the engine stores a failed workflow as failed, so its tables are cleared; the results are stored elsewhere
       Effect.tapCause((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.ignore(database.clear)))
     )
     const meanwhile = Effect.all(

@@ -86,7 +86,7 @@ const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
     const finals = finalTrials(study, chosenRates(study, swept, pick))
     const common = commonTrials(study)
     const isFinal = (trial: Trial) => finals.find((other) => sameRun(trial, other))
-    // a common trial that is a final one too is run once and is in both tables
+    // a common trial that is also a final one runs once, and is in both tables
     const results = yield* all([...finals, ...common.filter((trial) => isFinal(trial) === undefined)], run)
     const again = common.flatMap((trial) => {
       const twin = isFinal(trial)

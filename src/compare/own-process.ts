@@ -85,7 +85,7 @@ export const runOwn = (
       })
     )
     const text = handle.stdout.pipe(Stream.decodeText(), Stream.mkString)
-    // a signal's end is a failure of `exitCode`; the streams end with the process either way
+    // an end by a signal is a failure of `exitCode`; the streams end with the process in any case
     const code = Effect.match(handle.exitCode, { onSuccess: Number, onFailure: () => null })
     const [stdout, , ended] = yield* Effect.all([text, lines, code], { concurrency: "unbounded" })
     return { code: ended, stdout, stderr: kept } satisfies Ended

@@ -41,7 +41,7 @@ export const parseStorage = (written: string): Result.Result<Storage, StorageErr
   const url = URL.canParse(written) ? new URL(written) : undefined
   if (url === undefined || url.hostname === "") return refuse("found no host")
   if (url.pathname.length < 2) return refuse("found no database")
-  // the parser took a part of the password for the host
+  // the parser read a part of the password as the host
   if (url.pathname.includes("@")) return refuse("found an @ after the host")
   return Result.succeed({ kind: "postgres", url: Redacted.make(written) })
 }
@@ -76,7 +76,7 @@ export const storageLayer = (storage: Storage): Layer.Layer<SqlClient.SqlClient,
               })
           )
         )
-  // PostgreSQL is connected to when the first statement comes
+  // the first statement connects to PostgreSQL
   const answering = Layer.effectDiscard(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`SELECT 1`)).pipe(
     Layer.provideMerge(opened)
   )

@@ -39,7 +39,7 @@ export const Score = Schema.StructWithRest(
     /** mean cross-entropy */
     loss: Schema.NullOr(Schema.Finite)
   }),
-  // what else the kind of run measures, by its names
+  // other metrics of the kind of run, by name
   [Schema.Record(Schema.String, Schema.NullOr(Schema.Finite))]
 )
 export type Score = typeof Score.Type

@@ -90,7 +90,7 @@ export const betterHalf = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: 
   const wanted = Math.max(2, Math.ceil(rates.size / 2))
   const kept: Array<number> = []
   while (kept.length < wanted) {
-    // picked as if this round were the last: at its own share of the steps
+    // ranked as if this round were the last, at its share of the steps
     const rest = own.filter(({ trial }) => !kept.includes(trial.learningRate))
     const best = pick(rest.map((result) => ({ ...result, trial: { ...result.trial, share: 1 } })))[0]
     if (best === undefined) break
@@ -176,12 +176,12 @@ const sharedOptimizer = (plan: RunPlan, learningRate: number, share: number) => 
 const sharedTraining = ({ training }: RunPlan, share: number, seesGradients: boolean) => {
   const { steps, epochs, diagnostics, ...rest } = training
   return {
-    // methods are compared by what they end with; looking on the way takes time, which is compared too
+    // only the final evaluation is compared; others take time, which is compared too
     evaluateEvery: "never",
     ...rest,
     ...(steps === undefined ? {} : { steps: Math.max(1, Math.round(share * steps)) }),
     ...(epochs === undefined ? {} : { epochs: share * epochs }),
-    // the distance to the full gradient is defined for W + s·BA alone
+    // the distance to the full gradient is defined only for W + s·BA
     ...(diagnostics === undefined || !seesGradients ? {} : { diagnostics })
   }
 }

@@ -38,7 +38,7 @@ export const serveStudy = (at: Workplace) =>
     const queue = yield* openQueue(at.study.id)
     const one = queue.take((trial) =>
       Effect.gen(function* () {
-        // the worker that had it may have been killed after it wrote the result down
+        // a worker may have been killed between storing the result and acknowledging the trial
         if (yield* patient(database.has(trial.id))) return
         const heard = heardBy(database, trial)
         yield* heard.step(0, 0, null)

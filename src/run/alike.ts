@@ -45,7 +45,7 @@ const fieldsOf = ({ output: { directory: _, ...output }, ...plan }: RunPlan): Fi
     isRecord(value)
       ? Object.entries(value).flatMap(([name, own]) => within(own, path === "" ? name : `${path}.${name}`))
       : [[path, JSON.stringify(value) ?? "null"]]
-  // what is fetched has one address, and what is a file has its hash
+  // addresses identify remote inputs, hashes identify files
   return Object.fromEntries(
     within(
       withInputs({ ...plan, output }, () => "…"),

@@ -92,7 +92,7 @@ export const chooseState = <E, R>(
     const best = choiceOf(standing, newest)
     if (best === null || newest === undefined || best.step === step) return best
     const value = scoreOf(newest, best.metric)
-    // as good with a smaller loss is no better; and what has no value at its end is no state to keep
+    // an equal value with a smaller loss is not better; a last state without a value is not kept
     if (keep === "auto" && value === best.value) return { ...best, step }
     if (keep === "best" || value === null) return (yield* putBest(best.step)) ? best : null
     const { watch } = standing

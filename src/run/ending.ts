@@ -32,7 +32,7 @@ export const savedOnFailure =
     Effect.onError(training, (cause) =>
       Effect.gen(function* () {
         const { stop } = yield* Ranks
-        // ranks that have agreed to stop are all here; in any other end some may be gone, and what they hold would never come
+        // after an agreed stop all ranks are present; after any other end some may be gone, and their part of the state would never arrive
         const together = stop.agreed && Cause.hasInterruptsOnly(cause)
         const others = session.optimizer.shared !== undefined && !together
         const recordedAll = session.step === recorded()
@@ -69,7 +69,7 @@ export const presentRun = Effect.fn("report")(function* (
   report: RunReport
 ) {
   const saved = `the results are saved in ${folder.directory}/ nevertheless`
-  // defects too: a mistake in the making of a page must not turn a good run into a failed one
+  // includes defects: an error in the report must not make a complete run fail
   const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
     if (Cause.hasInterrupts(cause)) return Effect.interrupt
     const error = Cause.squash(cause)

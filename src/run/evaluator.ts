@@ -84,7 +84,7 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
       yield* run.append(report)
       return report
     })
-  // what was looked at on the way before this process resumed the run, in the order of the steps
+  // evaluations during training before this process resumed the run, in the order of their steps
   const seen = made
     .filter(({ split, step, rows }) => split === watched && step > 0 && rows === watchedRows)
     .sort((a, b) => a.step - b.step)
@@ -133,7 +133,7 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
       Effect.gen(function* () {
         if (kind.settle !== undefined) {
           yield* kind.settle(adapted, resolved)
-          // what was measured at this step was measured before it
+          // evaluations of this step were made before the settings changed
           made.splice(0, made.length, ...made.filter((one) => one.step !== step))
         }
         const last = existing.at(-1)

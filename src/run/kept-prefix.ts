@@ -102,7 +102,7 @@ export const keepPrefix = <M extends Network>(
 export const keepPlannedPrefix = <M extends Network>(model: M, prefix: PlannedPrefix) =>
   Effect.gen(function* () {
     yield* notice(prefixText(prefix))
-    // batches of training have their place in the plan, others have not
+    // only training batches have a position in the plan
     const comesAgain = (batch: Rows & Partial<BatchPosition>) => prefix.training || batch.epoch === undefined
     return yield* keepPrefix(model, { ...prefix, comesAgain })
   })
@@ -145,7 +145,7 @@ const enteringOf = (
     const hidden = computed(model, part, blocks)
     const fresh = missing.map((row, i) => ({ ...rows[row]!, row, at: i * part.length }))
     if (comesAgain) kept.offer(hidden, fresh)
-    // rows without room in the table come after those of the table
+    // rows that did not fit into the table follow those of the table
     const places = Int32Array.from({ length: size }, (_, at) => at)
     for (const { key, row, at } of fresh) if (kept.find(key) === undefined) place(places, row, size + at)
     const all = picked(tf.concat([ofKept(), hidden]), places)
@@ -162,7 +162,7 @@ const computed = (model: Network, batch: Rows, blocks: number): Tensor2D =>
       block++
       if (block > blocks) return inputs[0] as Tensor2D
       const after = run(...inputs)
-      // out of the pass's own tidy
+      // kept beyond the tidy of the forward pass
       if (block === blocks) hidden = tf.keep(after)
       return after
     }

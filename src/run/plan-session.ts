@@ -101,7 +101,7 @@ export const stepsOfPlan = <E, R>(
   record: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
 ) =>
   Stream.unwrap(
-    // the first step has kernels to make ready, and no one knows yet how long one takes
+    // the first step compiles kernels, and its duration is unknown
     Effect.map(Effect.andThen(working(`step ${session.step + 1} of ${resolved.steps}`), Device), (device) =>
       runner.batches(session.adapted.model, resolved, session.position).pipe(
         sessionSteps(session, {
@@ -128,7 +128,7 @@ const probeOfPlan = (
   const { diagnostics } = plan.training
   if (diagnostics === undefined) return {}
   const sites = probedSites(adapted.sites, adapted.model.prefix, diagnostics.sites)
-  // an init may have left none of them a rank
+  // an initialization may have given rank 0 to all of them
   if (sites.length === 0) return {}
   return { probe: { every: diagnostics.every, sites, theorem: factsOfOptimizer(plan.optimizer).followsTheorem } }
 }

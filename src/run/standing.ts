@@ -61,7 +61,7 @@ export const afterEvaluation = (
   return {
     step,
     evaluations: standing.evaluations + 1,
-    // of equals the one with the smaller loss: a share of some hundred rows has few values
+    // of equal values, the one with the smaller loss: a share of a few hundred rows has few values
     best: by(best) > 0 || (by(best) === 0 && loss < best!.loss) ? { step, value, loss } : best,
     gain: gained ? { step, value } : gain,
     withoutGain: gained ? 0 : withoutGain + 1

@@ -174,7 +174,7 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
     const [first] = found
     const best = found.reduce((one, other) => (surest(other.learnables) > surest(one.learnables) ? other : one), first!)
     const { reading, learnables } = best
-    // a user who names a column has seen that the first line names them
+    // a user who names a column knows that the first line is a header
     if (isTableName(reading.train) && Object.keys(columns).length === 0) {
       const problem = headerProblem(reading.rows)
       if (problem !== undefined) return yield* dataError(reading.train, problem)

@@ -94,7 +94,7 @@ export const suggest = (
 ): Effect.Effect<Suggestion, PlanError | ResolveError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
     const resolved_ = (input: RunPlanInput) => Effect.flatMap(decodeRunPlan(input), (plan) => resolve(plan, NAME))
-    // only the warnings of the last resolution are shown, and the guess of a language takes long
+    // only the warnings of the last resolution are shown, and guessing the language is slow
     const withoutGuess = Effect.provideService(LanguageGuesser, Effect.undefined)
     const seen = yield* withoutGuess(resolved_(probed(given, kind)))
     const { rows } = seen.data.splits.train

@@ -52,7 +52,7 @@ export const openCells = <R>(directory: string, lent: LentRun<R>) =>
       Effect.gen(function* () {
         const before = known.get(split)
         if (before !== undefined) return before
-        // what the rows are read from lives on, the model need not
+        // the source of the rows stays open, the model does not
         const own = yield* Scope.fork(outer)
         const evaluate = Effect.fnUntraced(function* ({ adapted }: LoadedRun) {
           const splits: Splits = yield* kind.splits(adapted, plan).pipe(Scope.provide(own))

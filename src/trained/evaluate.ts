@@ -74,7 +74,7 @@ const withTest = <Plan extends RunPlan>(plan: Plan, file: string): Plan => {
  */
 const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => Effect.Effect<unknown, E, R>) =>
   Effect.gen(function* () {
-    // of an adapter from elsewhere, whose training rows are not known
+    // external adapters have no known training rows
     const path = yield* Path.Path
     if (plan.data.train === path.resolve(file)) return
     const found = yield* Deferred.make<ReadonlyArray<string>>()
@@ -217,7 +217,7 @@ export const generatedScores = <E = never, R = never>(
         if (done !== undefined) yield* done(read)
       })
     yield* Stream.range(0, Math.ceil(count / batchSize) - 1).pipe(
-      // one at a time: rows are read when they are asked
+      // one at a time, so that rows are read on demand
       Stream.rechunk(1),
       Stream.mapEffect((i) => batchAt(i * batchSize)),
       inRounds({

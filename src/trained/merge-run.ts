@@ -82,7 +82,7 @@ export const writeMergedRun = <E extends { readonly message: string }, R>(
     yield* working("comparing the merged model with the run")
     const comparison = compareOutputs(unmerged, yield* Effect.scoped(written.merged), width, words)
     const check: MergeCheck = { split, ...comparison, words, bound: MERGE_BOUND }
-    // not `>`: a difference that is no number is no match either
+    // not `>`: NaN must not count as a match
     if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
     yield* writeFileAtomic(path.join(folder, "README.md"), written.readme(check))
     const report: Omit<MergeReport, "directory"> = { tensors: written.counts, check }

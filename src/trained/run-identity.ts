@@ -101,7 +101,7 @@ const decisive = ({ seed, model, data, adapter }: RunPlan) => {
   const rows = Object.entries(data).filter(([key, value]) => !(splits.includes(key) && typeof value === "string"))
   return { seed, model: task, data: Object.fromEntries(rows), adapter }
 }
-// where files are, of which the record has the content
+// paths of files; the record has hashes of their contents
 const splits = ["train", "validation", "test", "folder"]
 
 /** Fails if plan.json was edited so that it describes another run. */
@@ -162,7 +162,7 @@ export const compareAdapter = ({ adapter }: RunFolder, { outputs }: RunRecord) =
 /** Reports which rows to be evaluated differ from those that the run read. */
 export const compareRows = (inputs: Inputs, plan: RunPlan, splits: Splits) =>
   Effect.gen(function* () {
-    // a share of the training rows changes with them
+    // a held-out share changes with the training rows
     const validation = typeof plan.data.validation === "number" ? "data.train" : "data.validation"
     const bears = (name: string) => [validation, "data.test"].some((own) => name === own || name === `${own}.images`)
     const differences = inputDifferences(inputs, yield* dataInputs(plan, splits), bears)

@@ -47,7 +47,7 @@ export const scored = (result: TrialResult, split: "validation" | "test"): boole
   result.status === "done" && typeof result[split]?.loss === "number"
 
 const pointOf = (learningRate: number, own: ReadonlyArray<TrialResult>): RatePoint => {
-  // the longest round that the rate got to
+  // the longest round that the rate reached
   const share = Math.max(...own.map(({ trial }) => trial.share))
   const last = own.filter(({ trial }) => trial.share === share)
   const good = last.filter((result) => scored(result, "validation"))

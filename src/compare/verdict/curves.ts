@@ -85,7 +85,7 @@ const running = (curve: Curve): Curve => {
   return curve.map(([step], i) => [step, values[i]!] as const)
 }
 
-// What a small chart shows; of more steps, evenly spaced ones.
+// Maximum number of points of a small chart; more steps are thinned evenly.
 const POINTS = 160
 
 const thinned = (curve: Curve): Curve => {

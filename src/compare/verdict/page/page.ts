@@ -157,7 +157,7 @@ const machine = (verdict: Verdict): Html => {
 const ratesFlag = ({ methods, learningRates }: Verdict["study"]): ReadonlyArray<string> | null => {
   const table: Readonly<Record<string, { readonly learningRates: ReadonlyArray<number> }>> = comparedMethods
   const own = (method: string) => (Object.hasOwn(table, method) ? table[method]!.learningRates : [])
-  // a method without a grid has the head's rate, whatever is asked for
+  // a method without a grid always uses the head's rate
   const asked = methods.filter((method) => own(method).length > 0)
   const grids = asked.map((method) => (learningRates[method] ?? []).join(","))
   if (asked.every((method, i) => own(method).join(",") === grids[i])) return []

@@ -133,7 +133,7 @@ const labelPlaces = (wanted: ReadonlyArray<number>): ReadonlyArray<number> => {
     places[i] = Math.max(next, wanted[i]!)
     next = places[i]! + frame.gap
   }
-  // what ran out below moves everything above it up
+  // labels below the lower edge move up, and push those above them
   let limit = Math.max(frame.bottom + 8, frame.top + 4 + (wanted.length - 1) * frame.gap)
   for (const i of order.reverse()) {
     places[i] = Math.min(places[i]!, limit)
