@@ -64,7 +64,7 @@ export interface LoadModelOptions {
   readonly labels?: ReadonlyArray<string>
   /** seed of the head's new parameters; default 0 */
   readonly seed?: number
-  /** storage format of the frozen weights of linear layers, as in a plan; default "f32" */
+  /** storage format of the frozen weights of linear layers, as in a plan; default "file" */
   readonly weights?: LoadOptions["weights"]
   /** parameters kept in float32 whatever `weights` is: modules to be trained directly; default: none */
   readonly whole?: LoadOptions["whole"]
