@@ -28,7 +28,7 @@ ${lines.join(",\n")}
 
 /** Returns the text of the version file, with the hash of all hashes. */
 export const versionText = (): string =>
-  `/** Which compiled kernels these are: the first digits of the SHA-256 of their checksums, written by \`bun run kernels\`. */
+  `/** Version of the compiled kernels: the first digits of the SHA-256 of their checksums, written by \`bun run kernels\`. */
 export const kernelsVersion = "${createHash("sha256").update(checksumsText()).digest("hex").slice(0, 12)}"
 `
 

@@ -36,7 +36,7 @@ refuses("chat templates", w, [
   {
     name: "a line indented by a billion spaces",
     args: validating("{{ 'a\\nb'|indent(1000000000) }}"),
-    says: ["writes a text of more than 4,194,304 characters", "template-characters=N"]
+    says: ["produces a text of more than 4,194,304 characters", "template-characters=N"]
   },
   {
     name: "lists in lists, written out 2⁶⁰ times",
