@@ -33,11 +33,11 @@ const program = Effect.gen(function* () {
   const session = yield* Training.openSession(adapted, { optimizer, loss: Training.crossEntropy })
 
   const step = Effect.fnUntraced(function* (batch: Dataset.Batch) {
-    // what LoRA-Pro has to know of A and B: eigenvalues of AAᵀ and BᵀB
+    // what LoRA-Pro needs from A and B: the eigenvalues of AAᵀ and BᵀB
     yield* Training.refresh(session)
     // loss, and gradients gA = s·Bᵀg and gB = s·gAᵀ; g, that of W, is never formed
     const { loss, gradients } = Training.backward(session, [batch])
-    // LoRA-Pro: what gA and gB say of g, Adam's direction from it, and the dA and dB that come nearest to that
+    // LoRA-Pro: g as far as gA and gB determine it, Adam's direction for it, and the closest dA and dB
     const moved = Training.updatesOf(session, gradients)
     // update: A ← A + dA, B ← B + dB
     Training.applyUpdates(session, moved)

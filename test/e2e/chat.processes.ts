@@ -61,7 +61,7 @@ describe("on a terminal", () => {
       // 1500 words of 4 bytes: a terminal's line has 4096
       chat.type(`${"sky ".repeat(1500)}\r`)
       // <s>, <user>, the words, </s>, <assistant>
-      await chat.until("the prompt has 1504 tokens, and")
+      await chat.until("the prompt has 1504 tokens, but")
       await chat.until("shorten it")
       await chat.until("> ")
       chat.type("what is it ?\r")
@@ -140,7 +140,7 @@ describe("from a pipe", () => {
     "a message that no reply fits behind ends it, and says why",
     async () => {
       const { code, stderr } = await piped("gpt2", `${"sky ".repeat(50)}\n`, "--max-tokens", "4")
-      expect(stderr).toContain("the prompt has 54 tokens, and")
+      expect(stderr).toContain("the prompt has 54 tokens, but")
       expect(stderr).not.toContain("    at ")
       expect(code).toBe(1)
     },
