@@ -54,13 +54,15 @@ export const mappedWeight = ({
     const problem = (cause: unknown) =>
       new ModelError({ folder: file, problems: [`cannot be mapped into memory: ${messageOf(cause)}`] })
     const { size, ino, mtime } = yield* fs.stat(file).pipe(Effect.mapError(problem))
+    // files in memory have no inode, and the system knows nothing of them
+    if (Option.isNone(ino)) return null
     const end = begin + out * rowBytes
     if (end > size) {
       const problem = `became shorter since its header was read: its weights go up to byte ${end}, and it has ${size}`
       return yield* new ModelError({ folder: file, problems: [problem] })
     }
     const changed = Option.match(mtime, { onNone: () => 0, onSome: (date) => date.getTime() })
-    const key = `${Option.getOrNull(ino)} ${size} ${changed} ${file}`
+    const key = `${ino.value} ${size} ${changed} ${file}`
     const mapping = mappings.get(key) ?? {
       ...(yield* Effect.try({ try: () => mapFile(file, Number(size)), catch: problem })),
       users: 0

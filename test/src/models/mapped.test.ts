@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as tf from "@tensorflow/tfjs"
 import * as Effect from "effect/Effect"
+import { memoryFiles } from "../../../src/data/index.ts"
 import { libraryFile } from "../../../src/kernels/native/library.ts"
 import { describeCausal, loadCausal, openSource } from "../../../src/models/causal/index.ts"
 import { baseLinear, load, ModelError } from "../../../src/models/index.ts"
@@ -115,6 +116,15 @@ describe.skipIf(!hasNative)("on native", () => {
         })
       )
       if (process.platform === "linux") expect(mappings()).toBe(0)
+    }, native))
+
+  test("files in memory, which the system cannot map, are read as float32", () =>
+    onWasm(async () => {
+      const names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+      const { layer } = memoryFiles(Object.fromEntries(names.map((name) => [name, readFileSync(join(minilm, name))])))
+      const loaded = load({ source: ".", task: "classification", labels: ["a", "b"], weights: "file" })
+      const model = await Effect.runPromise(Effect.scoped(loaded).pipe(Effect.provide(layer)))
+      expect(model.packed!.size).toBe(0)
     }, native))
 
   test("a file that became shorter since its header was read is named", () =>
