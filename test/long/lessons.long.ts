@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { repository, run, succeed, TIMEOUT, workspace } from "../e2e/fixtures.ts"
-import { runtimes } from "../runtime/runtimes.ts"
+import { hasNative, runtimes } from "../runtime/runtimes.ts"
 
 const w = workspace()
 const folder = join(repository, "examples", "pipelines")
@@ -171,7 +171,10 @@ test(
     const megabytes = (rank: number) => (4 * (LAYERS * 4 * rank * 2 * HIDDEN + (HIDDEN + 1) * CLASSES)) / 1e6
     expect(sizes[1]).toBe(Number(megabytes(8).toFixed(2)))
     expect(sizes[2]).toBe(Number(megabytes(4).toFixed(2)))
-    expect(sizes[0]!).toBeGreaterThan(50)
+    // 57 MB in all, of which native leaves 42 MB of linear layers in their file, with 8 bytes a row
+    const [least, most] = hasNative ? [14, 16] : [56, 58]
+    expect(sizes[0]!).toBeGreaterThan(least)
+    expect(sizes[0]!).toBeLessThan(most)
     expect(stdout).toMatch(/^(negative|positive), (states|asks): What a delightful little film\.$/m)
     expect(stdout).toMatch(/^(negative|positive), (states|asks): Why is this dull film so long\?$/m)
     expect(lossesOf(stdout, 1)).toHaveLength(3)
