@@ -34,7 +34,7 @@ export const openWriting = (source: string, base: Option.Option<string>) =>
       const run: Writing = yield* loadCausalRun(source, { base: Option.getOrUndefined(base) })
       return run
     }
-    const model = yield* openCausalModel(source)
+    const model = yield* openCausalModel(source, { weights: "file" })
     const adapted: Adapted<CausalModel> = yield* unadapted(model)
     const plain: Writing = { adapted, chat: false, system: undefined }
     return plain

@@ -63,7 +63,7 @@ export const storedIn = (
 export interface LoadFolderOptions {
   /** seed of the head's new parameters */
   readonly seed: number
-  /** storage format of linear-layer weights, default "file"; all other parameters are float32 */
+  /** storage format of linear-layer weights, default "f32"; all other parameters are float32 */
   readonly weights?: WeightForm
   /** parameters kept in float32 regardless: those to be trained directly, which should start unrounded; default: none */
   readonly whole?: ReadonlyArray<string>
@@ -72,7 +72,7 @@ export interface LoadFolderOptions {
 /** Loads the parameters to the device for the lifetime of the scope. `computed`: further tensors that the forward pass reads. */
 export const loadFolder = (
   { folder, sites, head, stored }: Pick<FolderDescription, "folder" | "sites" | "head" | "stored">,
-  { seed, weights: form = "file", whole = [] }: LoadFolderOptions,
+  { seed, weights: form = "f32", whole = [] }: LoadFolderOptions,
   computed: ReadonlyMap<string, HostTensor> = new Map()
 ): Effect.Effect<
   Required<Pick<Network, "weights" | "packed">>,

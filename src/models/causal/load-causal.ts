@@ -20,7 +20,7 @@ import { type Decoder, decode, tablesOf, transposed } from "./decoder.ts"
 export interface LoadCausalOptions {
   /** tokenizer to use instead of the source's own, which is then not read */
   readonly tokenizer?: CausalTokenizer
-  /** storage format of the blocks' linear weights, and of tables (by `TABLES`); all other parameters are float32; default "file" */
+  /** storage format of the blocks' linear weights, and of tables (by `TABLES`); all other parameters are float32; default "f32" */
   readonly weights?: WeightForm
   /** parameters kept in float32 regardless, such as those to be trained directly; default: none */
   readonly whole?: ReadonlyArray<string>
@@ -30,7 +30,7 @@ export interface LoadCausalOptions {
 export const loadCausal = (
   source: CheckpointSource,
   description: CausalDescription,
-  { tokenizer: given, weights: form = "file", whole = [] }: LoadCausalOptions = {}
+  { tokenizer: given, weights: form = "f32", whole = [] }: LoadCausalOptions = {}
 ): Effect.Effect<CausalModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const { decoder, sites, stored, parameters, fanInFanOut } = description
