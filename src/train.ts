@@ -16,6 +16,7 @@ import { isDecided } from "../schemas/index.ts"
 import { counted } from "./boundary/index.ts"
 import { Device, ofDevice } from "./device/device.ts"
 import { within } from "./files/index.ts"
+import type { Sources } from "./hub/hub.ts"
 import { type LoadedKind, loadKind } from "./kinds/index.ts"
 import type { Network } from "./models/index.ts"
 import {
@@ -33,7 +34,8 @@ import {
   removeCheckpoints,
   restoreCheckpoint,
   restoreTrainedOf,
-  stoppedText
+  stoppedText,
+  unchangedBase
 } from "./output/index.ts"
 import { fromOf, injectToRestore, type ResolvedPlan, withDecided, withRecorded } from "./plan/index.ts"
 import { onFirst } from "./ranks/index.ts"
@@ -173,11 +175,13 @@ const trainRun = (
     const { backend, instructions } = device.describe()
     const computer = instructions === undefined ? backend : `${backend} ${instructions}`
     yield* Effect.forEach(deviceNote(run, computer), notice)
+    const sources = yield* Effect.context<Sources>()
     const { checkpointEvery, keepCheckpoints: keep = KEPT_WHILE_TRAINING } = plan.output
     const checkpoints = yield* openCheckpoints(session, run, {
       checkpointEvery,
       keep,
-      sync: device.sync,
+      // a base that changed under the run spoils every later state: the last checkpoint is of before
+      sync: Effect.andThen(device.sync, Effect.provideContext(unchangedBase(resolved, run.inputs), sources)),
       device: computer,
       rate
     })
@@ -272,6 +276,7 @@ const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedP
     const baseline = baselinesOf(kind, resolved)
     const { reports: taken, kept, steps, before, after } = results
     const step = kept?.step ?? steps
+    yield* unchangedBase(resolved, run.inputs)
     yield* Effect.ignore(fs.remove(run.report, { force: true }))
     yield* kind.save(adapted, resolved, run.adapter)
     const report = yield* finishRun(run, resolved, {

@@ -92,12 +92,9 @@ export const loadFolder = (
       }
       tensors.set(tensor, name)
     }
-    const { weights, packed, known, map, upload } = yield* uploaded(folder, { reader: "folder", form, sites, whole })
+    const { weights, packed, known, upload } = yield* uploaded(folder, { reader: "folder", form, sites, whole })
     const missing = yield* Effect.filter(tensors, ([stored, name]) =>
-      Effect.map(
-        Effect.flatMap(known(name), (is) => (is ? Effect.succeed(true) : map(name, { ...stored, type: stored.dtype }))),
-        (is) => !is
-      )
+      Effect.map(known(name, { ...stored, type: stored.dtype }), (is) => !is)
     )
     yield* forEachTensor(
       missing.map(([stored]) => stored),

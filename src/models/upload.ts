@@ -44,15 +44,16 @@ interface Uploaded {
   readonly weights: Weights
   /** by parameter name */
   readonly packed: ReadonlyMap<string, PackedMatrix>
-  /** Takes a parameter of the checkpoint that another model has on the device; false: it is to be brought by `upload`. */
-  readonly known: (name: string) => Effect.Effect<boolean>
-  /** Brings a parameter to the device. `stored`: its name in the checkpoint; without one it is this model's own. */
-  readonly upload: (name: string, tensor: HostTensor, stored?: string) => Effect.Effect<void, ModelError>
-  /** Leaves a matrix in its file, where that is possible; false: it is to be brought by `upload`. */
-  readonly map: (
+  /**
+   * Takes a parameter of the checkpoint that another model has on the device, or leaves it in its file; false: it is to be brought by `upload`.
+   * `stored`: where it is; undefined if it cannot be read there.
+   */
+  readonly known: (
     name: string,
     stored: StoredMatrix | undefined
   ) => Effect.Effect<boolean, ModelError, FileSystem.FileSystem>
+  /** Brings a parameter to the device. `stored`: its name in the checkpoint; without one it is this model's own. */
+  readonly upload: (name: string, tensor: HostTensor, stored?: string) => Effect.Effect<void, ModelError>
   /** Brings a matrix as it is packed already, where a packed parameter may be held so; false: it is to be brought by `upload`. */
   readonly keep: (name: string, packed: () => PackedHostMatrix | null) => boolean
 }
@@ -120,14 +121,12 @@ export const uploaded = (
       own.push(value)
       put(name, value)
     }
-    const known: Uploaded["known"] = (name) =>
-      parts?.has(keyOf(name)) === true ? Effect.as(sharing(parts, name), true) : Effect.succeed(false)
-    const upload: Uploaded["upload"] = (name, tensor, stored) =>
-      Effect.flatMap(heldAs(held.get(name)?.packing ?? null, tensor, folder, stored ?? name), (value) =>
-        stored !== undefined && parts !== null ? sharing(parts, name, value) : Effect.sync(() => keepOwn(name, value))
-      )
-    const map: Uploaded["map"] = (name, stored) =>
+    const known: Uploaded["known"] = (name, stored) =>
       Effect.gen(function* () {
+        if (parts?.has(keyOf(name)) === true) {
+          yield* sharing(parts, name)
+          return true
+        }
         if (stored === undefined || mappable?.has(name) !== true) return false
         const { mappedWeight } = yield* Effect.promise(() => import("./mapped-weights.ts"))
         const value = yield* mappedWeight(stored)
@@ -136,6 +135,10 @@ export const uploaded = (
         else yield* sharing(parts, name, value)
         return true
       })
+    const upload: Uploaded["upload"] = (name, tensor, stored) =>
+      Effect.flatMap(heldAs(held.get(name)?.packing ?? null, tensor, folder, stored ?? name), (value) =>
+        stored !== undefined && parts !== null ? sharing(parts, name, value) : Effect.sync(() => keepOwn(name, value))
+      )
     const keep: Uploaded["keep"] = (name, given) => {
       const way = held.get(name)
       const matrix = way === undefined || way.kept.length === 0 ? null : given()
@@ -158,7 +161,7 @@ export const uploaded = (
         packed.has(name) ? `${name} is packed: see Model.packed` : `model ${folder} has no parameter ${name}`
       )
     }
-    return { weights, packed, known, map, upload, keep }
+    return { weights, packed, known, upload, keep }
   })
 
 /** A parameter on the device until it is disposed, packed or as it is. */

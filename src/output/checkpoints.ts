@@ -55,8 +55,8 @@ export interface CheckpointOptions {
   readonly checkpointEvery: number
   /** number of the newest checkpoints to keep */
   readonly keep: number
-  /** fails if values read from the device cannot be trusted */
-  readonly sync?: Effect.Effect<void, DeviceError>
+  /** fails if the values of a checkpoint cannot be trusted */
+  readonly sync?: Effect.Effect<void, DeviceError | FileError>
   /** the device's name, as a checkpoint records it */
   readonly device?: string
   /** learning rate found for this run */

@@ -26,7 +26,8 @@ export {
   inputDifferences,
   inputsOf,
   modelInputs,
-  recordOf
+  recordOf,
+  unchangedBase
 } from "./inputs.ts"
 export {
   copyCompanions,

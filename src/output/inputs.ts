@@ -52,7 +52,7 @@ export const modelInputs = (source: string, recorded: Inputs = {}): Hashing<Read
   })
 
 /** Returns the recorded name of a file. Earlier versions recorded a weight file in a LayersModel's subfolder by its last name alone. */
-export const recordedName = (name: string, recorded: Inputs): string => {
+const recordedName = (name: string, recorded: Inputs): string => {
   const last = `model/${name.slice(name.lastIndexOf("/") + 1)}`
   return !Object.hasOwn(recorded, `model/${name}`) && Object.hasOwn(recorded, last) ? last : `model/${name}`
 }
@@ -214,6 +214,26 @@ export const baseIdentity = (source: string): Hashing<BaseIdentity> =>
       if (hash !== null) sha256[name] = hash
     }
     return { path: baseName(path, source), sha256 }
+  })
+
+/**
+ * Fails if weights that a run reads in their file (`model.weights: "file"`) are not those that it began with: what it has computed since is
+ * worthless. Only files whose state has changed are hashed again.
+ */
+export const unchangedBase = (
+  { plan, base }: Pick<ResolvedPlan, "plan" | "base">,
+  inputs: Inputs
+): Effect.Effect<void, FileError, Sources> =>
+  Effect.gen(function* () {
+    if (!("weights" in plan.model) || plan.model.weights !== "file") return
+    const { sha256 } = yield* baseIdentity(base)
+    const changed = Object.keys(sha256).find((name) => {
+      const before = inputs[recordedName(name, inputs)]
+      return before !== undefined && before !== sha256[name]
+    })
+    if (changed === undefined) return
+    const reason = `${changed} changed during the run, which reads its weights there; restore it and resume the run from its last checkpoint (--resume)`
+    return yield* new FileError({ action: "read", file: base, reason })
   })
 
 /** Returns the SHA-256 of a regular file in lower-case hexadecimal. */

@@ -16,7 +16,7 @@ import type { SiteRanks } from "../../adapters/index.ts"
 import { RunPlan } from "../../schemas/index.ts"
 import type { SplitDescription } from "../data/index.ts"
 import {
-  FileError,
+  type FileError,
   fileError,
   type GuardedFolder,
   refuseLink,
@@ -32,15 +32,7 @@ import { Ranks } from "../ranks/index.ts"
 import type { Warning } from "../training/course.ts"
 import type { DiagnosticsReport, Evaluation, FoundRate, Mistake, StepReport } from "../training/index.ts"
 import type { StoredCheckpoint } from "./checkpoint-read.ts"
-import {
-  adapterFiles,
-  type BaseIdentity,
-  baseIdentity,
-  type Inputs,
-  inputsOf,
-  recordedName,
-  recordOf
-} from "./inputs.ts"
+import { adapterFiles, type BaseIdentity, baseIdentity, type Inputs, inputsOf, recordOf } from "./inputs.ts"
 import type { Baselines, Kept, Stopped } from "./outcome.ts"
 import { createRunFolder, lockRun, type RunFolder, type RunFolderExists, type RunLocked } from "./run-folder.ts"
 import { type Versions, versions } from "./versions.ts"
@@ -236,8 +228,6 @@ export const finishRun = (
     const { ranks } = resolved.selected
     const { size } = yield* Ranks
     const last = reports.slice(-Math.ceil(reports.length / 10))
-    const base = yield* baseIdentity(resolved.base)
-    yield* refuseChangedBase(resolved, base, run.inputs)
     const report: RunReport = {
       name: resolved.name,
       directory: run.directory,
@@ -265,7 +255,7 @@ export const finishRun = (
       data: resolved.data.describe().map((split) => ({ classes: [], ...split })),
       peakBytes,
       ...(size === 1 ? {} : { processes: size }),
-      base,
+      base: yield* baseIdentity(resolved.base),
       inputs: run.inputs,
       outputs: recordOf(yield* adapterFiles(run.adapter)),
       plan: run.written
@@ -275,23 +265,6 @@ export const finishRun = (
     yield* writeJson(run.report, report)
     return report
   })
-
-/** Fails if weights that the run read in their file (`model.weights: "file"`) are not those that it began with. */
-const refuseChangedBase = ({ plan, base: source }: ResolvedPlan, { sha256 }: BaseIdentity, inputs: Inputs) => {
-  const changed = Object.keys(sha256).find((name) => {
-    const before = inputs[recordedName(name, inputs)]
-    return before !== undefined && before !== sha256[name]
-  })
-  return changed === undefined || !("weights" in plan.model) || plan.model.weights !== "file"
-    ? Effect.void
-    : Effect.fail(
-        new FileError({
-          action: "read",
-          file: source,
-          reason: `${changed} changed during the run, which reads its weights there; restore it and resume the run from its last checkpoint (--resume)`
-        })
-      )
-}
 
 /** An evaluation, as a line of metrics.jsonl. */
 export type EvaluationReport = Evaluation & {

@@ -39,7 +39,7 @@ export const loadCausal = (
     const tokenizer = given ?? (yield* sharedPart(key, causalTokenizer(source, description)))
     const tables = tablesOf(decoder)
     const own = { reader: "causal", form, sites, tables, whole }
-    const { weights, packed, known, map, upload, keep } = yield* uploaded(source.where, own)
+    const { weights, packed, known, upload, keep } = yield* uploaded(source.where, own)
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
     const names = new Map([...stored].map(([name, own]) => [own, name]))
     const turned = new Set(fanInFanOut ? sites.map((site) => `${site.name}.weight`) : [])
@@ -55,12 +55,7 @@ export const loadCausal = (
       return upload(name, { shape, data: turned.has(name) ? transposed(data, columns, rows) : data }, own)
     }
     const missing = yield* Effect.filter(names, ([own, name]) =>
-      Effect.map(
-        Effect.flatMap(known(name), (is) =>
-          is ? Effect.succeed(true) : map(name, turned.has(name) ? undefined : source.stored(own))
-        ),
-        (is) => !is
-      )
+      Effect.map(known(name, turned.has(name) ? undefined : source.stored(own)), (is) => !is)
     )
     yield* source.read(
       missing.map(([own]) => own),
