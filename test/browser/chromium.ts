@@ -44,6 +44,16 @@ export const waitUntil = async <Given>(
   }
 }
 
+/**
+ * The message that a promise is rejected with, awaited as any value. `expect(promise).rejects` runs Bun's event loop within a turn of that loop,
+ * which changes the order of Playwright's messages: now and then it then misses an object that one of them creates.
+ */
+export const refusal = (promise: Promise<unknown>): Promise<string> =>
+  promise.then(
+    (value) => `not refused: ${JSON.stringify(value)}`,
+    (error: Error) => error.message
+  )
+
 export interface OpenPage {
   readonly page: Page
   /** what it said on its console as a warning or an error, and what it threw */
