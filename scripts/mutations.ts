@@ -306,7 +306,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/plan",
-    text: "{ test: place(test) }",
+    text: "{ test: resolvePath(test) }",
     replacement: "{ test }",
     breaks: "the test file is looked for in the working directory",
     caughtBy: "test/src/plan/read.test.ts"
@@ -439,7 +439,7 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/bin",
-    text: "(Option.isSome(given) || Option.isSome(out))",
+    text: "(Option.isSome(planFlag) || Option.isSome(out))",
     replacement: "false",
     breaks: "a plan given with --resume is silently ignored",
     caughtBy: "test/e2e/resume-refused.test.ts"

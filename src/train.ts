@@ -82,23 +82,23 @@ export interface TrainOptions {
 export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices }: TrainOptions = {}) =>
   Effect.gen(function* () {
     yield* checkAlike(resolved, mixedDevices)
-    const found = resume === undefined ? undefined : yield* foundByFirst(findRun(resolved, resume, notice))
+    const resumed = resume === undefined ? undefined : yield* foundByFirst(findRun(resolved, resume, notice))
     const kind = yield* loadKind(resolved.plan)
-    if (found !== undefined && found.finished !== null) {
-      const recorded = Result.getOrElse(withRecorded(resolved, found.finished.ranks ?? undefined), () => resolved)
-      return yield* onFirst(alreadyFinished(kind, found, recorded, found.finished).pipe(within(found.guard)))
+    if (resumed !== undefined && resumed.finished !== null) {
+      const recorded = Result.getOrElse(withRecorded(resolved, resumed.finished.ranks ?? undefined), () => resolved)
+      return yield* onFirst(alreadyFinished(kind, resumed, recorded, resumed.finished).pipe(within(resumed.guard)))
     }
     const { session, run, decided, rate } = yield* Effect.gen(function* () {
       const model = yield* loadPlanModel(kind, resolved)
       const starts =
-        (found?.checkpoint ?? null) === null ||
+        (resumed?.checkpoint ?? null) === null ||
         (fromOf(resolved.plan) !== undefined && kind.asksBeginning?.(resolved.plan))
-      const recorded = yield* withRanksOf(resolved, found?.checkpoint ?? null)
+      const recorded = yield* withRanksOf(resolved, resumed?.checkpoint ?? null)
       const restoring = injectToRestore(model, recorded).pipe(Effect.withSpan("inject"))
       const adapted = yield* starts ? adaptPlan(kind, model, recorded) : restoring
       const decided = withDecided(resolved, adapted)
       const run = yield* openedByFirst(
-        found === undefined ? openRun(resolved, directory) : continueRun(found, resolved, notice)
+        resumed === undefined ? openRun(resolved, directory) : continueRun(resumed, resolved, notice)
       )
       return { ...(yield* sessionOf(kind, adapted, decided, run)), run, decided }
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
@@ -119,13 +119,13 @@ const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
       )
 
 /** Nothing is computed again; what could not be done then is done now: the page is written, and checkpoints go. */
-const alreadyFinished = (kind: LoadedKind, found: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
+const alreadyFinished = (kind: LoadedKind, resumed: FoundRun, resolved: ResolvedPlan, report: RunReport) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    yield* notice(`${found.directory} is finished after ${counted(report.steps, "step")}, and is left unchanged`)
-    if (!(yield* fs.exists(found.page).pipe(Effect.orElseSucceed(() => true))))
-      yield* presentRun(kind, found, resolved, report)
-    if (yield* isAsReported(found, report)) yield* clearCheckpoints(found, resolved)
+    yield* notice(`${resumed.directory} is finished after ${counted(report.steps, "step")}, and is left unchanged`)
+    if (!(yield* fs.exists(resumed.page).pipe(Effect.orElseSucceed(() => true))))
+      yield* presentRun(kind, resumed, resolved, report)
+    if (yield* isAsReported(resumed, report)) yield* clearCheckpoints(resumed, resolved)
     return report
   })
 
@@ -136,12 +136,12 @@ const clearCheckpoints = (run: RunFolder, { plan: { output } }: ResolvedPlan) =>
 /** A session at the step that the run has reached, with the rate that was found at its start. */
 const sessionOf = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedPlan, { checkpoint }: Run) =>
   Effect.gen(function* () {
-    const known = checkpoint?.record.rate
-    if (checkpoint !== null && known === undefined && !isDecided(resolved.plan.optimizer)) {
+    const recordedRate = checkpoint?.record.rate
+    if (checkpoint !== null && recordedRate === undefined && !isDecided(resolved.plan.optimizer)) {
       const reason = 'the plan has learningRate "auto", but the checkpoint does not record the rate that was found'
       return yield* new CheckpointMisfit({ folder: checkpoint.folder, reason })
     }
-    const decided = yield* decideRate(kind, adapted, resolved, known)
+    const decided = yield* decideRate(kind, adapted, resolved, recordedRate)
     const session = yield* openPlanSession(kind, adapted, resolved, decided)
     if (checkpoint !== null) yield* restoreCheckpoint(session, checkpoint)
     return { session, rate: decided.rate }
@@ -186,20 +186,20 @@ const trainRun = (
       rate
     })
     const evaluator = evaluatorOf(kind, adapted, resolved, run)
-    const done = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
+    const stepReports = run.history.filter((row): row is StepReport => row.kind === "step").map(brief)
     let recorded = session.step
-    const record = (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
+    const record = (reports: ReadonlyArray<StepReport>, diagnostics?: DiagnosticsReport) =>
       Effect.gen(function* () {
         // before its step: what is recorded of a step is all there
-        if (seen !== undefined) yield* run.append(seen)
+        if (diagnostics !== undefined) yield* run.append(diagnostics)
         for (const report of reports) {
           yield* run.append(report)
           recorded = report.step
-          done.push(brief(report))
+          stepReports.push(brief(report))
         }
       })
     const { standing } = evaluator
-    const looked = lookAtThird(kind, resolved, done)
+    const checkedLoss = lookAtThird(kind, resolved, stepReports)
     const look = (step: number) =>
       Effect.gen(function* () {
         yield* evaluator.during(step)
@@ -216,7 +216,7 @@ const trainRun = (
           Stream.tap((report) =>
             Effect.flatMap(Progress, (tell) => tell({ ...report, of: steps, unit: kind.words.unit ?? "tokens" }))
           ),
-          Stream.tap(() => looked),
+          Stream.tap(() => checkedLoss),
           // of steps read together, the state is that after the last
           Stream.tap(({ step }) => (step === session.step ? look(step) : Effect.void)),
           Stream.takeUntil(standing.stops),
@@ -227,13 +227,13 @@ const trainRun = (
       yield* checkpoints.save
       const stopped = session.step < steps ? reasonOf(standing) : null
       if (stopped !== null) yield* notice(stoppedText(kind.metrics, stopped, { steps: session.step, planned: steps }))
-      const kept = yield* chooseState(adapted, plan, evaluator, session.step, restoreBest(adapted, run))
-      const after = yield* evaluator.after(before, kept?.step ?? session.step)
+      const best = yield* chooseState(adapted, plan, evaluator, session.step, restoreBest(adapted, run))
+      const after = yield* evaluator.after(before, best?.step ?? session.step)
       const results = {
         steps: session.step,
         stopped,
-        kept,
-        reports: done,
+        kept: best,
+        reports: stepReports,
         before,
         after,
         stateBytes: stateBytesOf(session),
@@ -274,7 +274,7 @@ const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedP
     const fs = yield* FileSystem.FileSystem
     const device = yield* Device
     const baseline = baselinesOf(kind, resolved)
-    const { reports: taken, kept, steps, before, after } = results
+    const { reports: stepReports, kept, steps, before, after } = results
     const step = kept?.step ?? steps
     yield* unchangedBase(resolved, run.inputs)
     yield* Effect.ignore(fs.remove(run.report, { force: true }))
@@ -282,7 +282,7 @@ const finish = (kind: LoadedKind, adapted: Adapted<Network>, resolved: ResolvedP
     const report = yield* finishRun(run, resolved, {
       ...results,
       baseline,
-      warnings: warningsOf(kind, resolved, { taken, step, baseline, before, ...after }),
+      warnings: warningsOf(kind, resolved, { stepReports: stepReports, step, baseline, before, ...after }),
       labels: kind.labelsOf(resolved.model),
       device: device.describe(),
       peakBytes: device.peakBytes()

@@ -27,14 +27,14 @@ const longestStack = 20_000 // characters
 
 /** Returns the stacks of an exception and its causes. */
 const stacks = (thrown: unknown): string => {
-  const found: Array<string> = []
+  const traces: Array<string> = []
   for (
-    let one = thrown;
-    one !== undefined && found.length < mostCauses;
-    one = one instanceof Error ? one.cause : undefined
+    let cause = thrown;
+    cause !== undefined && traces.length < mostCauses;
+    cause = cause instanceof Error ? cause.cause : undefined
   )
-    found.push(cut(one instanceof Error ? (one.stack ?? one.message) : String(one), longestStack))
-  return found.join("\n\ncaused by\n\n")
+    traces.push(cut(cause instanceof Error ? (cause.stack ?? cause.message) : String(cause), longestStack))
+  return traces.join("\n\ncaused by\n\n")
 }
 
 const report = (thrown: unknown): string => {
@@ -51,7 +51,7 @@ const report = (thrown: unknown): string => {
 }
 
 /** Writes under a temporary name and renames. Returns the path of the file, or undefined if it cannot be written. */
-const written = (folder: () => string, name: string, text: string): string | undefined => {
+const writeReport = (folder: () => string, name: string, text: string): string | undefined => {
   try {
     const file = join(folder(), name)
     const temporary = `${file}.tmp-${process.pid}`
@@ -75,13 +75,13 @@ export const reportBug = (thrown: unknown): void => {
   const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
   const text = withoutSecretsIn(report(thrown))
   const name = `tfjs-lora-pro-error-${new Date().toISOString().replaceAll(/[:.]/g, "-")}.txt`
-  const file = written(process.cwd, name, text) ?? written(tmpdir, name, text)
+  const file = writeReport(process.cwd, name, text) ?? writeReport(tmpdir, name, text)
   const where = file === undefined ? "no report could be written" : `the report is in ${file}`
-  const told = printableLine(cut(withoutSecretsIn(what), 300))
+  const message = printableLine(cut(withoutSecretsIn(what), 300))
   refuse(
     isOutOfMemory(what)
-      ? `\nERROR\n  out of memory (${told}): use smaller batches, training.recompute or model.weights (validate shows the memory that a plan needs); ${printable(where)}`
-      : `\nERROR\n  ${told}: this is a bug in tfjs-lora-pro; please report it with the steps that led to it; ${printable(where)}`
+      ? `\nERROR\n  out of memory (${message}): use smaller batches, training.recompute or model.weights (validate shows the memory that a plan needs); ${printable(where)}`
+      : `\nERROR\n  ${message}: this is a bug in tfjs-lora-pro; please report it with the steps that led to it; ${printable(where)}`
   )
 }
 

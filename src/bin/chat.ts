@@ -46,7 +46,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
     const { adapted, system: trained } = yield* openWriting(model, base)
     const { tokenizer, maxLength } = adapted.model
     const use = yield* toolsOf(tools, tokenizer)
-    const begun = yield* conversation(tokenizer, {
+    const start = yield* conversation(tokenizer, {
       system: Option.getOrElse(system, () => trained),
       tools: use?.tools ?? []
     })
@@ -79,12 +79,12 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         if (reply === "" && end === undefined) return before
         if (use === undefined) return now.say("assistant", reply)
         const answer = answerMessage(use.read(reply, { thinking }), turn)
-        const called = (answer.calls ?? []).map(({ name }) => name)
-        if (called.length > 0) yield* tell(resultsWanted(called))
+        const functions = (answer.calls ?? []).map(({ name }) => name)
+        if (functions.length > 0) yield* tell(resultsWanted(functions))
         return now.add(answer)
       })
     /** Generates a reply. On a terminal, prints an error and continues with the next message. */
-    const answered = (before: Conversation, text: string, turn: number) =>
+    const tryReply = (before: Conversation, text: string, turn: number) =>
       typed
         ? replied(before, text, turn).pipe(
             Effect.catchTags({
@@ -97,8 +97,8 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
     yield* messages.pipe(
       Stream.zipWithIndex,
       Stream.runFoldEffect(
-        () => begun,
-        (before, [text, turn]) => Effect.tap(answered(before, text, turn), () => ask)
+        () => start,
+        (before, [text, turn]) => Effect.tap(tryReply(before, text, turn), () => ask)
       ),
       ofDevice
     )

@@ -48,12 +48,12 @@ const STORAGE = "TFJS_LORA_PRO_STORAGE"
 
 type CompareGiven = Given<ReturnType<typeof compareFlags>>
 
-export const compare = (given: CompareGiven) =>
+export const compare = (flags: CompareGiven) =>
   Effect.gen(function* () {
     // warnings of the queue and the engine (a database that is unavailable for a second, with a stack) are printed with --log-level
     const level = yield* References.MinimumLogLevel
     const act = Effect.gen(function* () {
-      yield* given.worker ? work(given) : study(given)
+      yield* flags.worker ? work(flags) : study(flags)
     })
     yield* Effect.provideService(act, References.MinimumLogLevel, level === "Info" ? "Error" : level)
   }).pipe(Effect.provideService(References.LogToStderr, true))
@@ -63,11 +63,13 @@ const noPlan = userError(
 )
 
 /** Opens a study, runs its missing trials, and prints the result. */
-const study = (given: CompareGiven) =>
+const study = (flags: CompareGiven) =>
   Effect.gen(function* () {
-    const storage = yield* storageOf(given)
-    const question = yield* Option.isSome(given.plan) ? asked(given, given.plan.value, storage) : going(given, storage)
-    const few = processesProblem(question.plan, given.trialRanks)
+    const storage = yield* storageOf(flags)
+    const question = yield* Option.isSome(flags.plan)
+      ? questionOfPlan(flags, flags.plan.value, storage)
+      : going(flags, storage)
+    const few = processesProblem(question.plan, flags.trialRanks)
     if (few !== undefined) return yield* userError(`${question.name}: ${few}`)
     const live = liveTable(yield* measureOf(question.plan), screen)
     const { warnings, base, data } = yield* checkStudy(question, question.name)
@@ -75,43 +77,43 @@ const study = (given: CompareGiven) =>
     yield* Effect.forEach(warnings, (warning) => live.tell(`warning: ${warning}`))
     // before creating a folder: an unreachable database should not leave one
     if (storage !== undefined) yield* Layer.build(storageLayer(storage))
-    const open = yield* openStudyFolder(question, files, Option.getOrUndefined(given.out))
+    const open = yield* openStudyFolder(question, files, Option.getOrUndefined(flags.out))
     const finished = yield* finishedResults(open.folder)
-    const results = finished ?? (yield* runStudy(given, open, storage, live))
+    const results = finished ?? (yield* runStudy(flags, open, storage, live))
     if (finished !== undefined) yield* live.tell(`the study in ${open.folder} is already finished; nothing to run`)
     const verdict = yield* writeVerdict(open.written, results, open.folder)
-    yield* given.json
+    yield* flags.json
       ? printJson({ folder: open.folder, ...verdictJson(verdict) })
       : print(textOf(open.folder, verdict))
   }).pipe(Effect.scoped, Effect.provideService(Work, terminalListener(screen)))
 
 /** Returns the study that the flags define for a plan. */
-const asked = (given: CompareGiven, plan: string, storage: Storage | undefined) =>
+const questionOfPlan = (flags: CompareGiven, plan: string, storage: Storage | undefined) =>
   Effect.gen(function* () {
-    const file = yield* readPlan(plan, given.set)
-    return yield* questionOf(file, askedOf(given, storage === undefined ? "sqlite" : shownStorage(storage)))
+    const file = yield* readPlan(plan, flags.set)
+    return yield* questionOf(file, askedOf(flags, storage === undefined ? "sqlite" : shownStorage(storage)))
   })
 
 /** Returns the study in `--out`, which resumes with its own plan, methods, learning rates and seeds. */
-const going = (given: CompareGiven, storage: Storage | undefined) =>
+const going = (flags: CompareGiven, storage: Storage | undefined) =>
   Effect.gen(function* () {
-    if (Option.isNone(given.out)) return yield* noPlan
-    const { id: _, inputs: __, ...question } = (yield* readStudyFolder(given.out.value)).study
+    if (Option.isNone(flags.out)) return yield* noPlan
+    const { id: _, inputs: __, ...question } = (yield* readStudyFolder(flags.out.value)).study
     if (storage === undefined && question.storage !== "sqlite")
       return yield* userError(
-        `${given.out.value} keeps its progress in ${question.storage}; pass that database with --storage`
+        `${flags.out.value} keeps its progress in ${question.storage}; pass that database with --storage`
       )
     return question
   })
 
-const runStudy = (given: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
+const runStudy = (flags: CompareGiven, open: StudyFolder, given_: Storage | undefined, live: LiveTable) =>
   Effect.gen(function* () {
     const storage = yield* storageIn(open.folder, given_)
     const resumeHint = `all results so far are kept; resume with: ${again()}`
     return yield* coordinate(open, {
-      workers: given.workers,
-      threads: threadsEach(given),
-      ranks: given.trialRanks,
+      workers: flags.workers,
+      threads: threadsEach(flags),
+      ranks: flags.trialRanks,
       program: ownProgram(),
       env: { [STORAGE]: writtenStorage(storage) },
       pick: bestRates,
@@ -130,16 +132,20 @@ const threadsEach = ({ threads, workers, trialRanks }: CompareGiven): number | u
   )
 
 /** Runs trials: of the study in `--out`, or of any open one in `--storage`. */
-const work = (given: CompareGiven) =>
+const work = (flags: CompareGiven) =>
   Effect.gen(function* () {
-    const storage = yield* storageOf(given)
-    const folder = Option.getOrUndefined(given.out)
-    const own = { program: ownProgram(), threads: Option.getOrUndefined(given.threads), ranks: given.trialRanks }
+    const storage = yield* storageOf(flags)
+    const folder = Option.getOrUndefined(flags.out)
+    const workerOptions = {
+      program: ownProgram(),
+      threads: Option.getOrUndefined(flags.threads),
+      ranks: flags.trialRanks
+    }
     if (folder === undefined && storage === undefined) return yield* noStorage
     const open = folder === undefined ? undefined : yield* readStudyFolder(folder)
     const at = yield* storageIn(folder ?? ".", storage)
     const serving = Effect.gen(function* () {
-      yield* open === undefined ? serveDatabase(own, tell) : serveStudy({ ...own, ...open })
+      yield* open === undefined ? serveDatabase(workerOptions, tell) : serveStudy({ ...workerOptions, ...open })
     })
     yield* serving.pipe(
       Effect.provide(queueLayer.pipe(Layer.provideMerge(storageLayer(at)))),
@@ -154,26 +160,26 @@ const noStorage = userError(
 /** Returns the storage from `--storage`, or from the environment of a process started by a coordinator. */
 const storageOf = ({ storage }: CompareGiven) =>
   Effect.gen(function* () {
-    const written = Option.getOrElse(storage, () => process.env[STORAGE])
-    if (written === undefined) return undefined
-    const parsed = parseStorage(written)
+    const address = Option.getOrElse(storage, () => process.env[STORAGE])
+    if (address === undefined) return undefined
+    const parsed = parseStorage(address)
     return Result.isFailure(parsed) ? yield* parsed.failure : parsed.success
   })
 
 /** Returns the given storage, or SQLite in the study's folder. */
-const storageIn = (folder: string, given: Storage | undefined) =>
-  Effect.map(Path.Path, (path): Storage => given ?? { kind: "sqlite", file: path.join(folder, "study.sqlite") })
+const storageIn = (folder: string, chosen: Storage | undefined) =>
+  Effect.map(Path.Path, (path): Storage => chosen ?? { kind: "sqlite", file: path.join(folder, "study.sqlite") })
 
-const askedOf = (given: CompareGiven, storage: string): Asked => ({
-  methods: Option.getOrUndefined(given.methods),
-  learningRates: given.learningRates,
-  ranks: Option.getOrUndefined(given.ranks),
-  seeds: given.seeds,
-  freshSeeds: given.freshSeeds,
-  commonRate: Option.getOrUndefined(given.commonRate),
-  halving: given.halving,
-  widen: given.widen,
-  device: given.device,
+const askedOf = (flags: CompareGiven, storage: string): Asked => ({
+  methods: Option.getOrUndefined(flags.methods),
+  learningRates: flags.learningRates,
+  ranks: Option.getOrUndefined(flags.ranks),
+  seeds: flags.seeds,
+  freshSeeds: flags.freshSeeds,
+  commonRate: Option.getOrUndefined(flags.commonRate),
+  halving: flags.halving,
+  widen: flags.widen,
+  device: flags.device,
   storage
 })
 

@@ -72,7 +72,7 @@ const onTerminal: Effect.Effect<Dialogue, never, Scope.Scope> = Effect.gen(funct
   const messages = yield* Queue.unbounded<string, Cause.Done>()
   const lines = yield* Effect.acquireRelease(
     Effect.sync(() => createInterface({ input: process.stdin, output: process.stderr, terminal: true, prompt: "> " })),
-    (own) => Effect.sync(() => own.close())
+    (lines) => Effect.sync(() => lines.close())
   )
   let waiting: Array<string> = []
   let due: ReturnType<typeof setTimeout> | undefined

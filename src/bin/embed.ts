@@ -45,8 +45,8 @@ export const embed = ({ model, texts, base, out, device, threads, json }: Given<
       Stream.runForEach((embedded) =>
         Effect.gen(function* () {
           count += embedded.length
-          if (file !== undefined) return yield* append(embedded.map((one) => jsonLine(...one)).join(""))
-          yield* Effect.forEach(embedded, (one) => write(...one), { discard: true })
+          if (file !== undefined) return yield* append(embedded.map((vector) => jsonLine(...vector)).join(""))
+          yield* Effect.forEach(embedded, (vector) => write(...vector), { discard: true })
         })
       ),
       ofDevice

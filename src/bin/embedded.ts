@@ -15,8 +15,8 @@ export interface IncludedModel {
   readonly title: string
 }
 
-const included = (title: string, ...place: ReadonlyArray<string>): IncludedModel => {
-  const source = join(root, "examples", "models", ...place)
+const included = (title: string, ...folder: ReadonlyArray<string>): IncludedModel => {
+  const source = join(root, "examples", "models", ...folder)
   return { source, inPackage: relative(root, source).replaceAll("\\", "/"), title }
 }
 

@@ -25,7 +25,7 @@ import {
 import { scoresText } from "../training/index.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
 import { print, printJson, screen, userError } from "./output.ts"
-import { onRanks, spoken } from "./ranks.ts"
+import { onFirstRank, onRanks } from "./ranks.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
 import { callLine } from "./writing.ts"
 
@@ -47,7 +47,7 @@ export const evaluate = ({
   Effect.gen(function* () {
     const file = Option.getOrUndefined(data)
     const path = yield* Path.Path
-    const called = file === undefined ? undefined : path.basename(file)
+    const fileName = file === undefined ? undefined : path.basename(file)
     const rowsOf = file === undefined ? {} : { data: file }
     const columns: Columns = Object.fromEntries(
       columnNames.flatMap((name) => Option.match(named[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
@@ -71,19 +71,21 @@ export const evaluate = ({
       const score = Option.match(match, { onNone: () => ({}), onSome: (name) => ({ score: matches[name] }) })
       const options = { file, ...score, ...allowed, constrained, base: baseOnly, maxNewTokens: maxTokens }
       for (const report of yield* evaluateGenerated(run, options)) {
-        yield* spoken(json ? printJson({ ...report, ...rowsOf }) : print(answersText(report, called ?? report.split)))
+        yield* onFirstRank(
+          json ? printJson({ ...report, ...rowsOf }) : print(answersText(report, fileName ?? report.split))
+        )
       }
       return
     }
-    const others = [
+    const withoutEffect = [
       ...(Option.isSome(match) ? ["--match"] : []),
       ...(Option.isSome(schema) ? ["--schema"] : []),
       ...(constrained ? ["--constrained"] : []),
       ...(baseOnly ? ["--base-only"] : [])
     ]
-    if (others.length > 0) {
+    if (withoutEffect.length > 0) {
       return yield* userError(
-        `found ${others.join(", ")} without --generate; add --generate, since only generated answers are judged this way`
+        `found ${withoutEffect.join(", ")} without --generate; add --generate, since only generated answers are judged this way`
       )
     }
     const run = yield* loadTrained(directory, from)
@@ -93,7 +95,7 @@ export const evaluate = ({
         `${directory} has neither a validation nor a test split; pass rows to evaluate it on with --data FILE`
       )
     for (const report of reports) {
-      yield* spoken(json ? printJson({ ...report, ...rowsOf }) : print(evaluationText(run, report, called)))
+      yield* onFirstRank(json ? printJson({ ...report, ...rowsOf }) : print(evaluationText(run, report, fileName)))
     }
   }).pipe(
     Effect.scoped,
@@ -109,22 +111,22 @@ const matches = { exact: exactMatch, number: finalNumber } as const
 /** Maximum number of wrong answers to print. */
 const SHOWN = 5
 
-const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, called: string): string => {
+const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, rowsName: string): string => {
   const wrong = answers.filter((answer) => answer.score < 1)
-  const shown = wrong
+  const shownAnswers = wrong
     .slice(0, SHOWN)
-    .flatMap(({ where, text, expected, expectedCalls: own }) => [
+    .flatMap(({ where, text, expected, expectedCalls: calls }) => [
       `  ${where}`,
       `    wrote     ${oneLine(text)}`,
-      `    expected  ${expectedText(expected, own)}`
+      `    expected  ${expectedText(expected, calls)}`
     ])
   const more = wrong.length > SHOWN ? [`  and ${wrong.length - SHOWN} more`] : []
   const right = rows - wrong.length
   return [
-    `${called}: ${right} of ${rows} answers are right (${percent(score)})`,
+    `${rowsName}: ${right} of ${rows} answers are right (${percent(score)})`,
     ...(calls === undefined ? [] : [callsText(calls)]),
     ...(typed === undefined ? [] : [typedText(typed)]),
-    ...shown,
+    ...shownAnswers,
     ...more
   ].join("\n")
 }
@@ -145,14 +147,18 @@ const callsText = (counts: CallCounts): string => {
     [malformed, "malformed"],
     [missing, "without a call"]
   ] as const
-  const shown = wrong.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
+  const wrongCounts = wrong.flatMap(([count, what]) => (count === 0 ? [] : [`${count} ${what}`]))
   const share = expected === 0 ? "" : ` (${percent(right / expected)})`
-  const calls = `  calls: ${right} of ${expected} right${share}${shown.length === 0 ? "" : `; ${shown.join(", ")}`}`
+  const calls = `  calls: ${right} of ${expected} right${share}${wrongCounts.length === 0 ? "" : `; ${wrongCounts.join(", ")}`}`
   return others === 0 ? calls : `${calls}; ${uninvited} of ${others} answers that needed no call made one`
 }
 
 const typedText = ({ answers, decoded, equal }: TypedCounts): string =>
   `  values: ${decoded} of ${answers} match the schema (${percent(decoded / answers)}), ${equal} equal the expected value (${percent(equal / answers)})`
 
-const evaluationText = ({ kind, labels }: LoadedRun, report: EvaluationReport, called: string = report.split): string =>
-  kind.details?.(labels, report) ?? evaluationLine({ ...report, split: called }, scoresText(kind.metrics, report))
+const evaluationText = (
+  { kind, labels }: LoadedRun,
+  report: EvaluationReport,
+  rowsName: string = report.split
+): string =>
+  kind.details?.(labels, report) ?? evaluationLine({ ...report, split: rowsName }, scoresText(kind.metrics, report))

@@ -355,13 +355,13 @@ export const mergeFlags = {
 /** A flag for every option of an export format; formats share flags of the same name. */
 const formatFlags: Readonly<Record<string, ReturnType<typeof optionalText>>> = Object.fromEntries(
   [...new Set(formats.flatMap(({ options }) => Object.keys(options)))].map((name) => {
-    const said = formats.flatMap(({ name: format, options }: ExportFormat) => {
+    const descriptions = formats.flatMap(({ name: format, options }: ExportFormat) => {
       const option = options[name]
       if (option === undefined) return []
       const { summary, values, usual, several } = option
       return [`${format}: ${summary}, ${several ? "of" : "one of"} ${values.join(", ")} (default: ${usual.join(",")})`]
     })
-    return [name, optionalText(name, said.join("; "))]
+    return [name, optionalText(name, descriptions.join("; "))]
   })
 )
 

@@ -31,8 +31,8 @@ const line = (
   thinking: boolean
 ): string => {
   const read = use?.read(text, { thinking })
-  const own = read === undefined ? { text } : { text: read.content, calls: read.calls }
-  return `${JSON.stringify({ prompt, ...own, tokens: ids.length, finish, tokensPerSecond })}\n`
+  const content = read === undefined ? { text } : { text: read.content, calls: read.calls }
+  return `${JSON.stringify({ prompt, ...content, tokens: ids.length, finish, tokensPerSecond })}\n`
 }
 
 /** Formats a part of an answer for a terminal. */
@@ -49,7 +49,7 @@ export const printed = (
   thinking: ReadonlyArray<boolean> = prompts.map(() => false)
 ) => {
   const waiting = prompts.map((): Array<string> => [])
-  const readers = thinking.map((own) => use?.reader({ thinking: own }))
+  const readers = thinking.map((isThinking) => use?.reader({ thinking: isThinking }))
   const ended = new Set<number>()
   let current = 0
   const textOf = (event: GenerationEvent): string => {
@@ -79,8 +79,8 @@ const promptsOf = (
   tools: ReadonlyArray<Tool>
 ) =>
   (chat || tools.length > 0) && !plain
-    ? Effect.flatMap(conversation(adapted.model.tokenizer, { system, tools }), (begun) =>
-        Effect.forEach(texts, (text): Effect.Effect<Prompt, ConversationError> => begun.say("user", text).prompt)
+    ? Effect.flatMap(conversation(adapted.model.tokenizer, { system, tools }), (start) =>
+        Effect.forEach(texts, (text): Effect.Effect<Prompt, ConversationError> => start.say("user", text).prompt)
       )
     : Effect.succeed<ReadonlyArray<Prompt>>(texts)
 
@@ -105,10 +105,10 @@ const refused = ({
   ].join(", ")
 
 /** Generates a text for each, in order. */
-const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFlags>) =>
+const writtenFor = ({ write, batchSize }: Writer, flags: Given<typeof generateFlags>) =>
   Effect.gen(function* () {
-    const { prompts, json, plain, beams, maxTokens, baseOnly: base } = given
-    const none = refused(given)
+    const { prompts, json, plain, beams, maxTokens, baseOnly: base } = flags
+    const none = refused(flags)
     if (none !== "") {
       yield* userError(
         `found ${none}; the run's model is an encoder-decoder, which generates its most probable output: expected --beams or no flag`
@@ -119,11 +119,11 @@ const writtenFor = ({ write, batchSize }: Writer, given: Given<typeof generateFl
       Stream.grouped(size),
       Stream.mapEffect((some) =>
         Effect.map(write(some, { maxTokens, beams, plain, base }), (all) =>
-          all.map((own, i) => ({ prompt: some[i]!, ...own }))
+          all.map((result, i) => ({ prompt: some[i]!, ...result }))
         )
       ),
       Stream.runForEach((all) =>
-        Effect.forEach(all, (own) => writeResult(json ? `${JSON.stringify(own)}\n` : `${own.text}\n`), {
+        Effect.forEach(all, (result) => writeResult(json ? `${JSON.stringify(result)}\n` : `${result.text}\n`), {
           discard: true
         })
       ),
@@ -178,8 +178,8 @@ const continued = (
     )
   })
 
-export const generate = (given: Given<typeof generateFlags>) =>
+export const generate = (flags: Given<typeof generateFlags>) =>
   Effect.gen(function* () {
-    const writer = yield* openWriter(given.model, given.base)
-    yield* "write" in writer ? writtenFor(writer, given) : continued(writer, given)
-  }).pipe(onDevice(given.device, given.threads))
+    const writer = yield* openWriter(flags.model, flags.base)
+    yield* "write" in writer ? writtenFor(writer, flags) : continued(writer, flags)
+  }).pipe(onDevice(flags.device, flags.threads))

@@ -36,9 +36,9 @@ const says = {
 const command = <const Config extends Command.Command.Config, E extends { readonly message: string }, R>(
   name: keyof typeof says,
   flags: Config,
-  load: () => Promise<(given: Flags.Given<Config>) => Effect.Effect<void, E, R>>
+  load: () => Promise<(flags: Flags.Given<Config>) => Effect.Effect<void, E, R>>
 ) =>
-  Command.make(name, flags, (given) => reported(Effect.flatMap(Effect.promise(load), (act) => act(given)))).pipe(
+  Command.make(name, flags, (values) => reported(Effect.flatMap(Effect.promise(load), (act) => act(values)))).pipe(
     Command.withDescription(says[name])
   )
 
@@ -66,8 +66,8 @@ const commandsWith = (methods: string) =>
 
 /** Listed only if the text can be printed: adapters and optimizers have to be loaded for their names. */
 const methodsText = async (): Promise<string> => {
-  const shown = process.argv.slice(2).some((arg) => /^(compare$|--completions|--wizard$)/.test(arg))
-  if (!shown) return ""
+  const isShown = process.argv.slice(2).some((arg) => /^(compare$|--completions|--wizard$)/.test(arg))
+  if (!isShown) return ""
   const { DEFAULT_METHODS, methodNames } = await import("../compare/methods.ts")
   return `of ${methodNames.join(", ")} (default: ${DEFAULT_METHODS.join(",")})`
 }
@@ -92,12 +92,12 @@ const leaveOnSecondSignal = () => {
  * a run, without a clear message. Bun and Deno report the version of Node that they are compatible with.
  */
 export const tooOldNode = (version: string): string | undefined => {
-  const needed = ownPackage.engines.node.replace(">=", "") // the first version, as in ">=22.19.0"
+  const required = ownPackage.engines.node.replace(">=", "") // the first version, as in ">=22.19.0"
   const [major, minor] = version.split(".").map(Number) as [number, number]
-  const [leastMajor, leastMinor] = needed.split(".").map(Number) as [number, number]
+  const [leastMajor, leastMinor] = required.split(".").map(Number) as [number, number]
   return major > leastMajor || (major === leastMajor && minor >= leastMinor)
     ? undefined
-    : `tfjs-lora-pro needs Node ${needed} or later, Bun or Deno; found Node ${version}. In Bun: bunx --bun tfjs-lora-pro`
+    : `tfjs-lora-pro needs Node ${required} or later, Bun or Deno; found Node ${version}. In Bun: bunx --bun tfjs-lora-pro`
 }
 
 const bugReport = () => import("./bug-report.ts")

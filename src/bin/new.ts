@@ -53,10 +53,10 @@ const packageOf = (project: string, model: string) =>
       const parent = path.dirname(folder)
       return parent === folder ? [] : [path.join(parent, installed), ...above(parent)]
     }
-    const found = yield* Effect.findFirst(above(path.resolve(project)), (place) =>
-      Effect.orElseSucceed(fs.exists(path.join(place, model)), () => false)
+    const ancestor = yield* Effect.findFirst(above(path.resolve(project)), (folder) =>
+      Effect.orElseSucceed(fs.exists(path.join(folder, model)), () => false)
     )
-    return Option.match(found, { onNone: () => installed, onSome: (place) => path.relative(project, place) })
+    return Option.match(ancestor, { onNone: () => installed, onSome: (folder) => path.relative(project, folder) })
   })
 
 /** Returns the commands to type in the project: the installation, and the prefix of further commands. */
@@ -157,18 +157,18 @@ const placeOf = (split: Split, file: string, isFolder: boolean): string =>
   `data/${split}${isFolder ? "" : (/(\.[a-z]+(?:\.gz)?)$/i.exec(file)?.[1]?.toLowerCase() ?? "")}`
 
 /** Returns the bytes of a file, or of all files in a folder. */
-const bytesIn = (place: string) =>
+const bytesIn = (source: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const { type, size } = yield* fs.stat(place)
+    const { type, size } = yield* fs.stat(source)
     if (type !== "Directory") return { isFolder: false, bytes: Number(size) }
-    const names = yield* fs.readDirectory(place, { recursive: true })
+    const names = yield* fs.readDirectory(source, { recursive: true })
     const sizes = yield* Effect.forEach(names, (name) =>
-      Effect.map(fs.stat(path.join(place, name)), ({ type, size }) => (type === "File" ? Number(size) : 0))
+      Effect.map(fs.stat(path.join(source, name)), ({ type, size }) => (type === "File" ? Number(size) : 0))
     )
-    return { isFolder: true, bytes: sizes.reduce((sum, one) => sum + one, 0) }
-  }).pipe(Effect.mapError(fileError("read", place)))
+    return { isFolder: true, bytes: sizes.reduce((sum, size) => sum + size, 0) }
+  }).pipe(Effect.mapError(fileError("read", source)))
 
 /** Replaces missing rows by the bundled ones. */
 const withEmbedded = <Flags extends Pick<Given<typeof newFlags>, "data" | "validation" | "test">>(
@@ -191,7 +191,7 @@ const filesOf = (data: { readonly [split in Split]?: string | number }) =>
     return typeof file === "string" ? [[split, file] as const] : []
   })
 
-export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Given<typeof newFlags>) =>
+export const newProject = ({ name, runtime: chosenRuntime, device, why, ...flags }: Given<typeof newFlags>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -201,28 +201,28 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
       return yield* userError(`${name} exists already and is left unchanged; give another name`)
     if (Option.isNone(flags.data) && Option.isSome(Option.orElse(flags.validation, () => flags.test)))
       return yield* userError("found rows to evaluate on but none to train on; pass training rows with --data FILE")
-    const runtime = Option.getOrElse(wanted, runtimeHere)
-    const given = withEmbedded(flags)
+    const runtime = Option.getOrElse(chosenRuntime, runtimeHere)
+    const sources = withEmbedded(flags)
     const models = Object.values(includedModels)
-    const plan = yield* readGiven({ ...given, plan: Option.none() })
+    const plan = yield* readGiven({ ...sources, plan: Option.none() })
     const kind = yield* kindOf(plan)
     const suggestion = yield* suggested(kind, plan, path.resolve(name), { device })
-    const local = filesOf(plan.data).filter(([, place]) => !isHubDataset(place))
-    const found = yield* Effect.forEach(local, ([split, place]) => {
-      const { archive: file = place, inside = "" } = placeInArchive(place) ?? {}
+    const local = filesOf(plan.data).filter(([, source]) => !isHubDataset(source))
+    const splitFiles = yield* Effect.forEach(local, ([split, source]) => {
+      const { archive: file = source, inside = "" } = placeInArchive(source) ?? {}
       return Effect.map(bytesIn(file), ({ isFolder, bytes }) => {
         const copy = inside === "" ? placeOf(split, file, isFolder) : `data/${path.basename(file)}`
         return { split, file, isCopied: bytes <= MOST_COPIED, copy, place: path.join(copy, inside) }
       })
     })
-    const copied = found.filter(({ isCopied }) => isCopied)
+    const copied = splitFiles.filter(({ isCopied }) => isCopied)
     const { model, data } = suggestion.plan
     const included = Option.isSome(flags.model) ? undefined : models.find(({ source }) => source === plan.model.source)
-    const place = included === undefined ? installed : yield* packageOf(name, included.inPackage)
-    const written = {
-      $schema: `./${place}/schemas/run-plan.schema.json`,
+    const packagePath = included === undefined ? installed : yield* packageOf(name, included.inPackage)
+    const portablePlan = {
+      $schema: `./${packagePath}/schemas/run-plan.schema.json`,
       ...suggestion.plan,
-      model: included === undefined ? model : { ...model, source: `${place}/${included.inPackage}` },
+      model: included === undefined ? model : { ...model, source: `${packagePath}/${included.inPackage}` },
       data: { ...data, ...Object.fromEntries(copied.map(({ split, place }) => [split, place])) }
     }
     const project = {
@@ -237,7 +237,7 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
     }
     yield* inNewFolder(name, (folder) =>
       Effect.gen(function* () {
-        const files = { ...projectFiles(project), "plan.json": `${JSON.stringify(written, null, 2)}\n` }
+        const files = { ...projectFiles(project), "plan.json": `${JSON.stringify(portablePlan, null, 2)}\n` }
         for (const [file, content] of Object.entries(files)) yield* fs.writeFileString(path.join(folder, file), content)
         yield* fs.makeDirectory(path.join(folder, "data"))
         // several splits may be in one archive
@@ -246,7 +246,7 @@ export const newProject = ({ name, runtime: wanted, device, why, ...flags }: Giv
       }).pipe(Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", name)(error))))
     )
     yield* printBeside(`${suggestionText(suggestion, { why })}\n`)
-    for (const { file } of found.filter(({ isCopied }) => !isCopied))
+    for (const { file } of splitFiles.filter(({ isCopied }) => !isCopied))
       yield* printBeside(`note: ${file} is large and was not copied; plan.json refers to its present location`)
     const { install, run } = commandsOf(runtime)
     yield* print(

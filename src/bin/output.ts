@@ -60,15 +60,15 @@ export class OutputError extends Schema.TaggedError<OutputError>()("OutputError"
 // Node and Bun call back with a code; Deno throws for files
 const outputError = (stream: "stdout" | "stderr", cause: unknown): OutputError => {
   const { code, message } = cause as NodeJS.ErrnoException
-  const left = code === "EPIPE" || code === "ERR_STREAM_DESTROYED"
-  return new OutputError({ stream, left, reason: systemReason(cause) ?? message })
+  const isClosed = code === "EPIPE" || code === "ERR_STREAM_DESTROYED"
+  return new OutputError({ stream, left: isClosed, reason: systemReason(cause) ?? message })
 }
 
 /** Adds a listener, without which an error of a stream ends the process; callers get the error in the callback. */
 const listened = (stream: "stdout" | "stderr"): NodeJS.WriteStream => {
-  const own = process[stream]
-  if (own.listenerCount("error") === 0) own.on("error", () => {})
-  return own
+  const output = process[stream]
+  if (output.listenerCount("error") === 0) output.on("error", () => {})
+  return output
 }
 
 /** Whether the current line on the terminal is incomplete: progress that is updated in place. */
@@ -157,7 +157,7 @@ export const refuse = (text: string): void => {
 const colour = /(\p{Cc}\[[\d;]*m)/u
 
 /** Escapes text of the command-line library except its colours, which depend on stdout. It repeats arguments, which may be file names. */
-const shown = (text: string): string =>
+const safeText = (text: string): string =>
   text
     .split(colour)
     .map((part, i) => (i % 2 === 1 && part.startsWith("\u001b") ? (canColour("stderr") ? part : "") : printable(part)))
@@ -176,7 +176,7 @@ export const libraryConsole = (): {
     service: {
       ...globalThis.console,
       log: (...values) => void writes.push(Effect.runPromiseExit(write("stdout", `${format(...values)}\n`))),
-      error: (...values) => refuse(shown(withoutSecretsIn(format(...values))))
+      error: (...values) => refuse(safeText(withoutSecretsIn(format(...values))))
     },
     arrived: Effect.flatMap(
       Effect.promise(() => Promise.all(writes)),

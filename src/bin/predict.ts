@@ -27,12 +27,12 @@ import { onDevice } from "./on-device.ts"
 import { print, printJson, printResult, tell, userError } from "./output.ts"
 
 /** Opens a run, a PEFT adapter, or an adapter of a tf.LayersModel with that model as --base. */
-const opened = (place: string, base: string | undefined) =>
+const opened = (location: string, base: string | undefined) =>
   Effect.gen(function* () {
-    const file = yield* adapterFileAt(place)
-    const ofPeft = !/\.json$/.test(base ?? "") && (yield* isAdapter(place))
+    const file = yield* adapterFileAt(location)
+    const ofPeft = !/\.json$/.test(base ?? "") && (yield* isAdapter(location))
     if (file === undefined || (ofPeft && !(yield* isOfLayersModel(file)))) {
-      const run = yield* loadTrained(place, { base })
+      const run = yield* loadTrained(location, { base })
       return {
         run,
         predict: run.predict,
@@ -42,10 +42,10 @@ const opened = (place: string, base: string | undefined) =>
     }
     if (base !== undefined) return yield* loadAdapterFile(file, base)
     const reason = "is an adapter without its run; pass the model.json of its base model with --base"
-    return yield* new RunError({ directory: place, reason })
+    return yield* new RunError({ directory: location, reason })
   })
 
-export const predict = ({ run: place, texts, data, out, base, device, threads, json }: Given<typeof predictFlags>) =>
+export const predict = ({ run: location, texts, data, out, base, device, threads, json }: Given<typeof predictFlags>) =>
   Effect.gen(function* () {
     const [file, target] = [Option.getOrUndefined(data), Option.getOrUndefined(out)]
     if (file !== undefined && texts.length > 0) {
@@ -56,11 +56,17 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
         "found --out without --data; expected both, since --out writes the rows of --data with their predictions"
       )
     }
-    const run = yield* opened(place, Option.getOrUndefined(base))
-    const inWords = (one: Prediction) =>
-      [run.inWords(one), one.text, ...(one.textPair === undefined ? [] : [one.textPair])].join("\t")
+    const run = yield* opened(location, Option.getOrUndefined(base))
+    const inWords = (prediction: Prediction) =>
+      [
+        run.inWords(prediction),
+        prediction.text,
+        ...(prediction.textPair === undefined ? [] : [prediction.textPair])
+      ].join("\t")
     const printed = (predictions: ReadonlyArray<Prediction>) =>
-      Effect.forEach(predictions, (one) => (json ? printJson(one) : printResult(inWords(one))), { discard: true })
+      Effect.forEach(predictions, (prediction) => (json ? printJson(prediction) : printResult(inWords(prediction))), {
+        discard: true
+      })
     if (file === undefined) {
       yield* noteFile(texts)
       return yield* textsGiven(texts).pipe(
@@ -70,7 +76,7 @@ export const predict = ({ run: place, texts, data, out, base, device, threads, j
       )
     }
     if (!("run" in run))
-      return yield* userError(`${place} is an adapter without its run, so it has no columns: pass rows as texts`)
+      return yield* userError(`${location} is an adapter without its run, so it has no columns: pass rows as texts`)
     if (target === undefined) {
       const { dirname } = yield* Path.Path
       const rows = predictedRows(run.run, yield* openPredicted(run.run, file), dirname(file))

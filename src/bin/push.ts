@@ -12,7 +12,7 @@ export const push = ({
   run,
   repository,
   merged,
-  folder: given,
+  folder: folderFlag,
   report,
   baseModel,
   private: isPrivate,
@@ -24,8 +24,9 @@ export const push = ({
 }: Given<typeof pushFlags>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    if (merged && Option.isSome(given)) return yield* userError("found --merged and --folder; expected one of them")
-    const folder = merged ? path.join(run, "merged") : Option.getOrUndefined(given)
+    if (merged && Option.isSome(folderFlag))
+      return yield* userError("found --merged and --folder; expected one of them")
+    const folder = merged ? path.join(run, "merged") : Option.getOrUndefined(folderFlag)
     if (report && folder !== undefined)
       return yield* userError("found --report together with a folder; use it only to upload the run itself")
     const pushed = yield* pushRun(run, {

@@ -45,7 +45,7 @@ const askedSoftly = Effect.gen(function* () {
 })
 
 /** Runs an effect on the first rank only, also if the ranks have lost or never found each other. */
-export const spoken = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
+export const onFirstRank = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<void, E, R> =>
   Effect.suspend(() => ((launchOf()?.rank ?? 0) === 0 ? Effect.asVoid(effect) : Effect.void))
 
 /**
@@ -60,5 +60,5 @@ export const threadsOfRank = (threads: "auto" | number): "auto" | number => {
 }
 
 /** Returns the number of cores for each of `ranks` processes on a machine with `all` cores, of which this process may use `own`. */
-export const sharedCores = (ranks: number, own: number, all: number): number =>
-  Math.max(1, own < all ? Math.min(own, Math.ceil(all / ranks)) : Math.floor(all / ranks))
+export const sharedCores = (ranks: number, cores: number, all: number): number =>
+  Math.max(1, cores < all ? Math.min(cores, Math.ceil(all / ranks)) : Math.floor(all / ranks))

@@ -33,9 +33,9 @@ const writeAllTypes = (plans: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const failures: Array<string> = []
     for (const plan of plans) {
-      const written = yield* Effect.result(writeTypes(plan))
-      if (Result.isFailure(written)) failures.push(written.failure.message)
-      else yield* print(written.success)
+      const typesFile = yield* Effect.result(writeTypes(plan))
+      if (Result.isFailure(typesFile)) failures.push(typesFile.failure.message)
+      else yield* print(typesFile.success)
     }
     if (failures.length > 0) return yield* userError(failures.join("\n"))
   })

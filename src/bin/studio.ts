@@ -21,9 +21,9 @@ const ENGINE = "TFJS_LORA_PRO_STUDIO_ENGINE"
 /** Bundled models and rows, as paths relative to the working directory. */
 const comesWith = Effect.gen(function* () {
   const path = yield* Path.Path
-  const named = (place: string) => {
-    const below = path.relative(process.cwd(), place)
-    return below.startsWith("..") ? place : below
+  const named = (folder: string) => {
+    const below = path.relative(process.cwd(), folder)
+    return below.startsWith("..") ? folder : below
   }
   return {
     models: Object.values(includedModels).map(({ source }) => named(source)),

@@ -35,13 +35,17 @@ type Named = (typeof names)[number]
 type Source = Pick<Given<typeof suggestFlags>, Named | "plan">
 
 /** Returns the task that the rows clearly suggest, or the user's choice: by arrow keys on a terminal, by flags elsewhere. */
-const chosen = (place: string, detection: Detection) => {
+const chosen = (source: string, detection: Detection) => {
   const { learnables, clear } = detection
   if (clear) return Effect.succeed(learnables[0]!)
-  if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) return Effect.fail(undecided(place, detection))
-  const answer = (one: Learnable) => {
-    const { sentence, example, model } = one
-    return { title: printable(sentence), description: printable("needs" in model ? model.needs : example), value: one }
+  if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) return Effect.fail(undecided(source, detection))
+  const answer = (learnable: Learnable) => {
+    const { sentence, example, model } = learnable
+    return {
+      title: printable(sentence),
+      description: printable("needs" in model ? model.needs : example),
+      value: learnable
+    }
   }
   return Prompt.run(Prompt.Select({ message: "What should the model learn?", choices: learnables.map(answer) })).pipe(
     Effect.mapError(() => userError("nothing was chosen, so no plan was written"))
@@ -51,33 +55,35 @@ const chosen = (place: string, detection: Detection) => {
 const models = Object.values(includedModels)
 
 /** Returns the plan's model and data; if no model is named, the suitable bundled one. */
-export const readGiven = (given: Source) =>
+export const readGiven = (flags: Source) =>
   Effect.gen(function* () {
-    const flagged = names.filter((name) => Option.isSome(given[name]))
+    const flagged = names.filter((name) => Option.isSome(flags[name]))
     const list = flagged.map((name) => `--${flagOf(name)}`).join(", ")
-    if (Option.isSome(given.plan)) {
-      if (flagged.length === 0) return { ...(yield* readPlan(given.plan.value)).plan, found: [] }
+    if (Option.isSome(flags.plan)) {
+      if (flagged.length === 0) return { ...(yield* readPlan(flags.plan.value)).plan, detected: [] }
       return yield* userError(
-        `found a plan (${given.plan.value}) and ${list}; a plan already names its model and data: pass one or the other`
+        `found a plan (${flags.plan.value}) and ${list}; a plan already names its model and data: pass one or the other`
       )
     }
-    if (Option.isNone(given.data)) {
-      const found = flagged.length === 0 ? "neither a plan nor --data" : `${list} without --data`
-      return yield* userError(`found ${found}; pass a plan, or your rows with --data FILE`)
+    if (Option.isNone(flags.data)) {
+      const sources = flagged.length === 0 ? "neither a plan nor --data" : `${list} without --data`
+      return yield* userError(`found ${sources}; pass a plan, or your rows with --data FILE`)
     }
-    const named = <Name extends Named>(wanted: ReadonlyArray<Name>) =>
+    const named = <Name extends Named>(chosenNames: ReadonlyArray<Name>) =>
       Object.fromEntries(
-        wanted.flatMap((name) => Option.match(given[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
+        chosenNames.flatMap((name) =>
+          Option.match(flags[name], { onNone: () => [], onSome: (value) => [[name, value]] })
+        )
       ) as { readonly [name in Name]?: string }
     const { data, ...others } = named([...files, "format"])
-    const own = { columns: named(columnNames), dialect: named(dialect) as NamedSources["dialect"] }
-    const sources: NamedSources = { data: data!, ...others, ...own, models: models.map(({ source }) => source) }
+    const reading = { columns: named(columnNames), dialect: named(dialect) as NamedSources["dialect"] }
+    const sources: NamedSources = { data: data!, ...others, ...reading, models: models.map(({ source }) => source) }
     const detection = yield* detect(kinds, sources)
     for (const note of detection.notes) yield* printBeside(`note: ${note}`)
     return yield* planOfLearnable(yield* chosen(sources.data, detection), sources, process.cwd())
   })
 
-const written = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`
+const planText = ({ plan }: Suggestion): string => `${JSON.stringify(plan, null, 2)}\n`
 
 /** Fails if the file exists: a suggestion never replaces a plan that may have been edited. */
 const writeNew = (target: string, content: string): Effect.Effect<void, FileError, FileSystem.FileSystem> =>
@@ -99,13 +105,13 @@ export const suggest = ({ memory, out, device, why, json, ...given }: Given<type
       device,
       ...(Option.isSome(memory) ? { memory: memory.value * 1e6 } : {})
     })
-    if (target !== undefined) yield* writeNew(target, written(suggestion))
+    if (target !== undefined) yield* writeNew(target, planText(suggestion))
     const { choices, warnings } = suggestion
     if (json) return yield* printJson({ plan: suggestion.plan, choices, warnings })
     yield* printBeside(suggestionText(suggestion, { why, before: Option.isSome(given.plan) ? plan : undefined }))
     if (target === undefined) {
       yield* printBeside("\nThe plan's paths are relative to this directory: keep it here, or use --out FILE.")
-      return yield* print(written(suggestion).trimEnd())
+      return yield* print(planText(suggestion).trimEnd())
     }
     const file = shellWord(target)
     yield* printBeside(

@@ -53,9 +53,9 @@ const stepLine = ({ of, unit, ...report }: Step, mean: number, secondsPerStep: n
   const remaining = secondsPerStep * (of - report.step)
   const step = `step ${String(report.step).padStart(String(of).length)}/${of}`
   const loss = `loss ${score(mean)}`
-  const left = `${roughDuration(remaining)} left`
-  const long = `${loss} · ${rate(report.tokensPerSecond)} ${unit}/s · ${left}`
-  return barred(step, report.step / of, long, `${step} ${loss} · ${left}`, `${step} ${loss}`, step)
+  const timeLeft = `${roughDuration(remaining)} left`
+  const long = `${loss} · ${rate(report.tokensPerSecond)} ${unit}/s · ${timeLeft}`
+  return barred(step, report.step / of, long, `${step} ${loss} · ${timeLeft}`, `${step} ${loss}`, step)
 }
 
 const workingLine = ({ what, done, of, unit = "" }: Working): Moving =>
@@ -76,16 +76,16 @@ const widthOf = (text: string): number => [...text].reduce((sum, character) => s
 
 /** Returns the longest line that fits into `width` columns; truncates the shortest. */
 export const fitted = (lengths: Lengths, width: number): string => {
-  const whole = lengths.find((text) => widthOf(text) <= width)
-  if (whole !== undefined) return whole
-  let kept = ""
+  const longest = lengths.find((text) => widthOf(text) <= width)
+  if (longest !== undefined) return longest
+  let prefix = ""
   let room = width - 1
   for (const character of lengths.at(-1)!) {
     room -= placesOf(character)
     if (room < 0) break
-    kept += character
+    prefix += character
   }
-  return `${kept}…`
+  return `${prefix}…`
 }
 
 export interface Screen {
@@ -118,19 +118,19 @@ export const terminalListener = (stream: Screen, now: () => number = () => perfo
   let mean: number | undefined
   // for the steps of this process: a resumed run starts at any step
   let elapsed = 0
-  let seen = 0
+  let steps = 0
   /** time of the last output, and the work that it described */
-  let shown = { at: now(), work: "" }
+  let lastOutput = { at: now(), work: "" }
   /** the current work, and its start */
-  let current = { work: "", since: shown.at }
+  let current = { work: "", since: lastOutput.at }
   /** time of the last plain line of progress */
-  let said = Number.NEGATIVE_INFINITY
+  let lastLine = Number.NEGATIVE_INFINITY
   const line = (text: string, work = "") => {
     const colour = colourOf(text)
     const plain = printable(text)
-    const own = colour === undefined ? plain : (stream.paint?.(plain, colour) ?? plain)
-    stream.write(`${live ? "\r\x1b[2K" : ""}${own}\n`)
-    shown = { at: now(), work }
+    const painted = colour === undefined ? plain : (stream.paint?.(plain, colour) ?? plain)
+    stream.write(`${live ? "\r\x1b[2K" : ""}${painted}\n`)
+    lastOutput = { at: now(), work }
   }
   /** Keeps the last column free: a terminal may go to the next line when it is filled. */
   const fitting = (lengths: Lengths): string => {
@@ -142,20 +142,20 @@ export const terminalListener = (stream: Screen, now: () => number = () => perfo
     const at = now()
     if (work !== current.work) current = { work, since: at }
     if (!live) {
-      const lasts = at - (endless ? shown.at : current.since)
-      if (lasts < timing.long || at - said < timing.again) return
-      said = at
+      const lasts = at - (endless ? lastOutput.at : current.since)
+      if (lasts < timing.long || at - lastLine < timing.again) return
+      lastLine = at
       return line(plain, work)
     }
-    if (work === shown.work && at - shown.at < timing.redraw) return
+    if (work === lastOutput.work && at - lastOutput.at < timing.redraw) return
     stream.write(`\r\x1b[2K${fitting(lengths)}`)
-    shown = { at, work }
+    lastOutput = { at, work }
   }
   const onStep = (report: Step) => {
     mean = mean === undefined ? report.loss : 0.8 * mean + 0.2 * report.loss
     elapsed += report.milliseconds / 1000
-    seen += 1
-    const step = stepLine(report, mean, elapsed / seen)
+    steps += 1
+    const step = stepLine(report, mean, elapsed / steps)
     if (live && report.step === report.of) line(fitting(step.lengths), "step")
     else moving("step", step)
   }

@@ -29,7 +29,7 @@ import { formatMetric, scoreOf, scoresText } from "../training/index.ts"
 import { embedded } from "./embedded.ts"
 import type { Given, trainFlags } from "./flags.ts"
 import { colourOf, painted, printColoured, printJson, screen, userError } from "./output.ts"
-import { onRanks, spoken, threadsOfRank } from "./ranks.ts"
+import { onFirstRank, onRanks, threadsOfRank } from "./ranks.ts"
 import { terminalListener } from "./terminal.ts"
 
 /** The bundled default plan. */
@@ -55,27 +55,27 @@ const nameOf = (file: string, name: string) =>
 /** Returns what this rank was asked to do differently from the first; a plan that is not on its machine is the first one's. */
 const askedOtherwise = (
   first: Pick<PlanFile, "plan"> & { readonly [name in "file" | "resume"]?: string | undefined },
-  given: Option.Option<string>,
+  planFlag: Option.Option<string>,
   set: ReadonlyArray<string>,
   resume: string | undefined
 ) =>
   Effect.gen(function* () {
-    const asked = (run: string | undefined) => (run === undefined ? "a new run" : `--resume ${run}`)
-    if (resume !== first.resume) return [`it was started with ${asked(resume)}, rank 0 with ${asked(first.resume)}`]
+    const startOf = (run: string | undefined) => (run === undefined ? "a new run" : `--resume ${run}`)
+    if (resume !== first.resume) return [`it was started with ${startOf(resume)}, rank 0 with ${startOf(first.resume)}`]
     if (resume !== undefined) return []
-    const file = Option.getOrUndefined(given)
-    const place = file ?? (yield* defaultPlan)
-    if (file === first.file && !(yield* isThere(place))) return []
-    return yield* readPlan(place, set).pipe(
+    const file = Option.getOrUndefined(planFlag)
+    const planPath = file ?? (yield* defaultPlan)
+    if (file === first.file && !(yield* isThere(planPath))) return []
+    return yield* readPlan(planPath, set).pipe(
       Effect.match({
-        onSuccess: ({ plan }) => planDifferences(first.plan, plan).map((difference) => `${place}: ${difference}`),
+        onSuccess: ({ plan }) => planDifferences(first.plan, plan).map((difference) => `${planPath}: ${difference}`),
         onFailure: ({ message }) => [message]
       })
     )
   })
 
 export const train = ({
-  plan: given,
+  plan: planFlag,
   set,
   device,
   threads,
@@ -87,20 +87,20 @@ export const train = ({
 }: Given<typeof trainFlags>) =>
   Effect.gen(function* () {
     const resume = Option.getOrUndefined(resumed)
-    if (resume !== undefined && (Option.isSome(given) || Option.isSome(out))) return yield* resumeAlone
+    if (resume !== undefined && (Option.isSome(planFlag) || Option.isSome(out))) return yield* resumeAlone
     const { rank, size, barrier } = yield* Ranks
     const tell = yield* Progress
     // in one process only: the files may change in between, and an existing run folder may be this run's
     const first = yield* onFirst(
       Effect.gen(function* () {
-        const file = resume === undefined ? Option.getOrElse(given, () => undefined) : yield* planOf(resume)
+        const file = resume === undefined ? Option.getOrElse(planFlag, () => undefined) : yield* planOf(resume)
         const read = yield* readPlan(file ?? (yield* defaultPlan), set, { ofRun: resume !== undefined })
         const directory = Option.getOrUndefined(out) ?? read.plan.output.directory
         if (resume === undefined) yield* checkFree(directory)
         return { ...read, file, directory, resume }
       })
     )
-    yield* checkAskedAlike(rank === 0 ? [] : yield* askedOtherwise(first, given, set, resume))
+    yield* checkAskedAlike(rank === 0 ? [] : yield* askedOtherwise(first, planFlag, set, resume))
     const { file, plan, name, directory } = first
     const early = Effect.onInterrupt(() => tell({ kind: "notice", message: "interrupted before training began" }))
     const kind = yield* kindOf(plan)
@@ -122,12 +122,12 @@ export const train = ({
     yield* barrier
     const publisher = yield* Effect.promise(kind.publisher)
     const closing = () => painting(kind, report, closingLines(kind, publisher, report, resolved, verbose))
-    yield* spoken(json ? printJson(report) : printColoured(closing()))
+    yield* onFirstRank(json ? printJson(report) : printColoured(closing()))
   }).pipe(
     Effect.scoped,
     Effect.provideServiceEffect(Progress, listener),
     onRanks,
-    Effect.tapError((error) => (json ? Effect.ignore(spoken(printJson(failure(error)))) : Effect.void))
+    Effect.tapError((error) => (json ? Effect.ignore(onFirstRank(printJson(failure(error)))) : Effect.void))
   )
 
 /** Formats an error for programs, with its tag, which distinguishes a diverged run from a full disk. */
@@ -192,11 +192,11 @@ const mostTelling = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> => {
 /** Formats the gain: on the same rows before and after, and on all rows if these were the first of a split. */
 const gainedLines = (kind: RunKind, report: RunReport, untrained: string): ReadonlyArray<Line> => {
   const { before, after, validation, test, baseline } = report
-  const whole = test ?? validation
-  if (before === null || after === null || whole === null)
+  const final = test ?? validation
+  if (before === null || after === null || final === null)
     return [[8, "The plan has neither data.validation nor data.test, so the gain is unknown."]]
-  const all = before.rows === whole.rows
-  const nothing = baseline[whole.split]
+  const all = before.rows === final.rows
+  const nothing = baseline[final.split]
   const shortfall = shortfallText(kind, report)
   return [
     [
@@ -204,7 +204,7 @@ const gainedLines = (kind: RunKind, report: RunReport, untrained: string): Reado
       `${GAINED} ${before.split}: ${gainedText(kind, before, after)} (${all ? "" : "the first "}${counted(before.rows, "row")})`
     ],
     [0, `  (from ${untrained} to the trained model).`],
-    ...(all ? [] : [[3, `On all ${counted(whole.rows, "row")}: ${scoresText(kind.metrics, whole)}.`] as const]),
+    ...(all ? [] : [[3, `On all ${counted(final.rows, "row")}: ${scoresText(kind.metrics, final)}.`] as const]),
     ...(shortfall === null ? [] : [[4.5, shortfall] as const]),
     ...(nothing === null ? [] : [[4, `${baselineText(kind.metrics, nothing)}.`] as const])
   ]
@@ -267,9 +267,9 @@ const nextLines = (
 const painting = (kind: RunKind, report: RunReport, lines: ReadonlyArray<string>): string =>
   lines
     .map((line) => {
-      const shown = printable(line)
-      if (line.startsWith(GAINED) && isBetter(kind, report)) return painted(shown, "green", "stdout")
+      const text = printable(line)
+      if (line.startsWith(GAINED) && isBetter(kind, report)) return painted(text, "green", "stdout")
       const colour = colourOf(line)
-      return colour === undefined ? shown : painted(shown, colour, "stdout")
+      return colour === undefined ? text : painted(text, colour, "stdout")
     })
     .join("\n")

@@ -67,21 +67,21 @@ const sampleText = ({ where, runs, tokens, uncut, trained, examples = 1 }: Rende
 
 const noRanks = userError("--step-seconds needs --ranks N, the number of processes, such as --ranks 2")
 
-export const validate = (given: Given<typeof validateFlags>) =>
+export const validate = (flags: Given<typeof validateFlags>) =>
   Effect.gen(function* () {
-    const { plans, ranks, stepSeconds, json } = given
+    const { plans, ranks, stepSeconds, json } = flags
     if (Option.isSome(stepSeconds) && Option.isNone(ranks)) return yield* noRanks
     const failures: Array<string> = []
     for (const file of plans) {
-      const result = yield* Effect.result(validated(file, given))
+      const result = yield* Effect.result(validated(file, flags))
       if (Result.isFailure(result)) {
         const { message } = result.failure
         failures.push(message.startsWith(file) || plans.length === 1 ? message : `${file}: ${message}`)
         if (json) yield* printJson({ plan: file, ok: false, problems: message.split("\n") })
         continue
       }
-      const found = result.success
-      yield* json ? printJson({ plan: file, ok: true, ...found.json }) : printColoured(found.text)
+      const validation = result.success
+      yield* json ? printJson({ plan: file, ok: true, ...validation.json }) : printColoured(validation.text)
     }
     if (failures.length > 0) {
       return yield* userError(failures.join("\n"))

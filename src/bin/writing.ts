@@ -16,15 +16,15 @@ import { isAdapter, loadCausalRun, loadTrained, writingRun } from "../trained/in
 import type { Given, samplingFlags } from "./flags.ts"
 import { userError } from "./output.ts"
 
-export const optionsOf = (given: Given<typeof samplingFlags>): GenerateOptions => ({
-  maxNewTokens: given.maxTokens,
-  temperature: given.temperature,
-  topK: Option.getOrNull(given.topK),
-  topP: given.topP,
-  repetitionPenalty: given.repetitionPenalty,
-  seed: given.seed,
-  stop: given.stop,
-  base: given.baseOnly
+export const optionsOf = (flags: Given<typeof samplingFlags>): GenerateOptions => ({
+  maxNewTokens: flags.maxTokens,
+  temperature: flags.temperature,
+  topK: Option.getOrNull(flags.topK),
+  topP: flags.topP,
+  repetitionPenalty: flags.repetitionPenalty,
+  seed: flags.seed,
+  stop: flags.stop,
+  base: flags.baseOnly
 })
 
 /** Opens the model of a run with its adapter, or a base model. */
@@ -91,9 +91,10 @@ export const schemaConstraint = (file: Option.Option<string>, tokenizer: CausalT
       tokenizer
     )
     if ("broken" in constraint)
-      return yield* userError(constraint.broken.map((one) => `${file.value}: ${one}`).join("\n"))
+      return yield* userError(constraint.broken.map((problem) => `${file.value}: ${problem}`).join("\n"))
     return constraint
   })
 
 /** Formats a call as a line: `set_light {"room": "kitchen"}`. */
-export const callLine = ({ name, arguments: own }: ToolCall): string => `→ ${name} ${JSON.stringify(own)}\n`
+export const callLine = ({ name, arguments: callArguments }: ToolCall): string =>
+  `→ ${name} ${JSON.stringify(callArguments)}\n`

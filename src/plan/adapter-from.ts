@@ -13,7 +13,7 @@ import { readPeftAdapter } from "../peft/index.ts"
 type Section = Readonly<Record<string, unknown>>
 
 /** Defaults of the fields that the adapter determines. */
-const unsaid: Section = {
+const fieldsOfPlanOnly: Section = {
   overrides: [],
   exclude: [],
   modulesToSave: [],
@@ -21,12 +21,12 @@ const unsaid: Section = {
 }
 
 /** Returns the section with the adapter's fields, and all conflicts with the plan. `format`: the plan's data.format. */
-export const withSource = (written: Section, baseDirectory: string, format: unknown) =>
+export const withSource = (adapterSection: Section, baseDirectory: string, format: unknown) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const from = written["from"] as string
-    const place = /^hf:/.test(from) ? from : path.resolve(baseDirectory, from)
-    const read = yield* readPeftAdapter(place).pipe(
+    const from = adapterSection["from"] as string
+    const folder = /^hf:/.test(from) ? from : path.resolve(baseDirectory, from)
+    const read = yield* readPeftAdapter(folder).pipe(
       Effect.match({
         onSuccess: ({ section }) => ({ section, problems: [] as ReadonlyArray<PlanProblem> }),
         onFailure: ({ problems }) => ({
@@ -36,18 +36,18 @@ export const withSource = (written: Section, baseDirectory: string, format: unkn
       })
     )
     // the method is unknown: use any, so that no missing field is reported
-    if (read.problems.length > 0) return { section: { method: "lora", ...written }, problems: read.problems }
-    const own: Section = read.section
-    const { dropout: _, ...withoutDropout } = own
-    const decided = Object.entries({ ...unsaid, ...withoutDropout })
+    if (read.problems.length > 0) return { section: { method: "lora", ...adapterSection }, problems: read.problems }
+    const folderSection: Section = read.section
+    const { dropout: _, ...withoutDropout } = folderSection
+    const decided = Object.entries({ ...fieldsOfPlanOnly, ...withoutDropout })
     const problems = decided.flatMap(([field, value]): ReadonlyArray<PlanProblem> => {
-      if (!Object.hasOwn(written, field) || same(written[field], value)) return []
-      const is = own[field] === undefined ? "has none" : `has ${showValue(own[field])}`
-      const message = `found ${showValue(written[field])}, but the adapter that the run starts from (from: ${from}) ${is}; remove this field, or remove from`
+      if (!Object.hasOwn(adapterSection, field) || same(adapterSection[field], value)) return []
+      const is = folderSection[field] === undefined ? "has none" : `has ${showValue(folderSection[field])}`
+      const message = `found ${showValue(adapterSection[field])}, but the adapter that the run starts from (from: ${from}) ${is}; remove this field, or remove from`
       return [{ path: `adapter.${field}`, message }]
     })
     const isOwn = formatsOfOwnDropout.some((one) => one === format)
-    return { section: { ...(isOwn ? withoutDropout : own), ...written }, problems }
+    return { section: { ...(isOwn ? withoutDropout : folderSection), ...adapterSection }, problems }
   })
 
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)

@@ -63,10 +63,10 @@ export const countTrainable = (
   const { parameters } = selected
   const sizes = new Map(model.parameters.map(({ name, shape }) => [name, product(shape)]))
   const method = methodOf(adapter)
-  const { factors, dense: own } = adapterSize(method, fullest(method, selected))
+  const { factors, dense: denseParameters } = adapterSize(method, fullest(method, selected))
   const saved = parameters.reduce((sum, name) => sum + sizes.get(name)!, 0)
   const head = model.head.parameters.reduce((sum, { shape }) => sum + product(shape), 0)
-  const dense = own + saved + head
+  const dense = denseParameters + saved + head
   const frozen = [...sizes.values()].reduce((sum, size) => sum + size, 0)
   return { factors, dense, total: factors + dense, frozen }
 }
@@ -83,11 +83,11 @@ export const withDecided = <Resolved extends ResolvedPlan>(
 
 /** Returns a plan with the ranks in a record, for parameters that will be restored (`injectToRestore`). */
 export const withRecorded = <Own extends SelectedPlan>(
-  own: Own,
+  described: Own,
   ranks: SiteRanks | undefined
 ): Result.Result<Own, InjectionError> =>
-  Result.map(withRanks(methodOf(own.plan.adapter), own.selected, ranks), (selected) => ({
-    ...own,
+  Result.map(withRanks(methodOf(described.plan.adapter), described.selected, ranks), (selected) => ({
+    ...described,
     selected: selected as Selected<SiteOptions>
   }))
 

@@ -29,11 +29,11 @@ export const evaluationsOf = (
   { validation, test }: Splits,
   steps: number
 ): Evaluations => {
-  const given = { validation, test }
+  const splits = { validation, test }
   const judged = test !== undefined ? "test" : validation !== undefined ? "validation" : undefined
   const watched = validation !== undefined ? "validation" : typeof evaluateEvery === "number" ? judged : undefined
   const rows = (split: Split | undefined, most: number) =>
-    Math.min(split === undefined ? 0 : given[split]!.rows, evaluateRows === "all" ? Infinity : (evaluateRows ?? most))
+    Math.min(split === undefined ? 0 : splits[split]!.rows, evaluateRows === "all" ? Infinity : (evaluateRows ?? most))
   const every = evaluateEvery ?? Math.ceil(steps / POINTS)
   return {
     judged,

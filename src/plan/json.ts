@@ -47,7 +47,7 @@ class Reader {
     return next ?? ""
   }
 
-  shown(): string {
+  nextCharacter(): string {
     return this.offset >= this.text.length ? "the end of the file" : JSON.stringify(this.text[this.offset])
   }
 
@@ -77,13 +77,15 @@ class Reader {
     if (name === "null") return null
     this.offset = start
     if (next === "'") this.fail("strings need double quotes")
-    return this.fail(`found ${name === undefined ? this.shown() : JSON.stringify(cut(name))} instead of a value`)
+    return this.fail(
+      `found ${name === undefined ? this.nextCharacter() : JSON.stringify(cut(name))} instead of a value`
+    )
   }
 
   /** Consumes the separator after an element. Returns whether another follows. */
   another(close: string): boolean {
     const next = this.peek()
-    if (next !== "," && next !== close) this.fail(`found ${this.shown()}; expected "," or "${close}"`)
+    if (next !== "," && next !== close) this.fail(`found ${this.nextCharacter()}; expected "," or "${close}"`)
     const comma = this.offset++
     if (next === close) return false
     if (this.peek() === close) this.fail(`a comma before "${close}"`, comma)
@@ -110,11 +112,11 @@ class Reader {
     while (more) {
       const next = this.peek()
       const start = this.offset
-      if (next !== '"') this.fail(`found ${this.shown()}; expected a key in double quotes`)
+      if (next !== '"') this.fail(`found ${this.nextCharacter()}; expected a key in double quotes`)
       const key = this.string()
       if (entries.has(key)) this.fail(`the key ${JSON.stringify(cut(key))} a second time in the same object`, start)
       if (this.peek() !== ":")
-        this.fail(`found ${this.shown()}; expected ":" after the key ${JSON.stringify(cut(key))}`)
+        this.fail(`found ${this.nextCharacter()}; expected ":" after the key ${JSON.stringify(cut(key))}`)
       this.offset++
       entries.set(key, this.value(depth + 1))
       more = this.another("}")
@@ -128,6 +130,6 @@ export const parseJson = (text: string): unknown => {
   const reader = new Reader(text.replace(/^\uFEFF/, ""))
   if (reader.peek() === "") reader.fail("the file is empty")
   const value = reader.value(0)
-  if (reader.peek() !== "") reader.fail(`found ${reader.shown()} after the end of the document`)
+  if (reader.peek() !== "") reader.fail(`found ${reader.nextCharacter()} after the end of the document`)
   return value
 }

@@ -49,13 +49,13 @@ export const memoryWarnings = (
   const warnings: Array<string> = []
   if (total > COMFORTABLE * machine.available) {
     const free = machine.available < machine.total ? ` (${byteSize(machine.available)} free)` : ""
-    const own = total - mapped
+    const unmapped = total - mapped
     const verdict =
-      own > machine.total
+      unmapped > machine.total
         ? "it cannot run on the CPU or on wasm"
-        : own > COMFORTABLE * machine.available || mapped === 0
+        : unmapped > COMFORTABLE * machine.available || mapped === 0
           ? "it may run out of memory"
-          : `on --device native about ${byteSize(own)} are enough, since ${byteSize(mapped)} of weights stay in the file`
+          : `on --device native about ${byteSize(unmapped)} are enough, since ${byteSize(mapped)} of weights stay in the file`
     warnings.push(
       `memory: about ${byteSize(total)} are needed, but this machine has ${byteSize(machine.total)}${free}: ${verdict}; ${remedy}`
     )

@@ -116,11 +116,11 @@ export const stateOf = (
   method: ReturnType<typeof methodOf>,
   adapted: ReadonlyArray<SelectedSite<object>>,
   dense: number
-): { readonly ofPairs: ReadonlyArray<number>; readonly others: number } => {
-  const kept = optimizerOf(optimizer).state(optimizer)
+): { readonly ofPairs: ReadonlyArray<number>; readonly dense: number } => {
+  const stateSize = optimizerOf(optimizer).state(optimizer)
   return {
-    ofPairs: pairsOf(method, adapted).map(({ site, rank }) => kept.pair({ rank, in: site.in, out: site.out })),
-    others: keptOfDense(method, kept, adapted, dense) + adapterSize(method, adapted).state
+    ofPairs: pairsOf(method, adapted).map(({ site, rank }) => stateSize.pair({ rank, in: site.in, out: site.out })),
+    dense: keptOfDense(method, stateSize, adapted, dense) + adapterSize(method, adapted).state
   }
 }
 
@@ -146,15 +146,15 @@ export const memoryEstimate = (
   const { frozen, formed } = adapterSize(method, adapted)
   const activations = ofModel + FLOAT * formed
   const parameters = trainable.factors + trainable.dense
-  const { ofPairs, others } = stateOf(plan, method, adapted, trainable.dense)
-  const moments = ofPairs.reduce((sum, own) => sum + own, others)
+  const { ofPairs, dense } = stateOf(plan, method, adapted, trainable.dense)
+  const moments = ofPairs.reduce((sum, pairState) => sum + pairState, dense)
   // gradients, and the parameters after the step; old and new moments exist together during the update;
   // frozen parts of the adapter exist twice more, since a forward pass concatenates them with trained ones
   const moving = FLOAT * (3 * parameters + 2 * moments + 3 * frozen) + ofProbe(plan, linear)
   const checkpoint = FLOAT * (parameters + moments + frozen)
   const total = RUNTIME + weights + moving + activations + checkpoint
-  const stays = "weights" in model && model.weights === "file" && method.trains !== "weights"
-  const mapped = stays ? FLOAT * [...all, ...tables].reduce((sum, { out, in: inputs }) => sum + out * inputs, 0) : 0
+  const isMapped = "weights" in model && model.weights === "file" && method.trains !== "weights"
+  const mapped = isMapped ? FLOAT * [...all, ...tables].reduce((sum, { out, in: inputs }) => sum + out * inputs, 0) : 0
   return { weights, mapped, trainable: moving, activations, checkpoint, kept: 0, total }
 }
 

@@ -77,8 +77,8 @@ const roomIn = ({ total, weights, trainable, activations }: MemoryEstimate, { av
 
 /** Returns the estimate with the kept outputs. */
 export const withPrefix = (memory: MemoryEstimate, prefix: PlannedPrefix | null): MemoryEstimate => {
-  const kept = prefix?.bytes ?? 0
-  return { ...memory, kept, total: memory.total + kept }
+  const cachedBytes = prefix?.bytes ?? 0
+  return { ...memory, kept: cachedBytes, total: memory.total + cachedBytes }
 }
 
 /** Describes the kept outputs and what they save, as a sentence without a full stop. */

@@ -108,23 +108,23 @@ export const processesEstimate = (
   const travel = travelOf({ accumulate, trained: trainable.total, pairs, shared }, count)
   const gathers = [...travel.gradients, ...travel.moves, ...travel.whitenings]
 
-  const own = new Array<number>(count).fill(0)
+  const elementsPerRank = new Array<number>(count).fill(0)
   for (const ranges of dividedRounds(accumulate, trainable.total + 1, count))
-    for (const [rank, { start, end }] of ranges.entries()) own[rank]! += end - start
+    for (const [rank, { start, end }] of ranges.entries()) elementsPerRank[rank]! += end - start
 
-  const { ofPairs, others } = stateOf(plan, method, sites, trainable.dense)
+  const { ofPairs, dense } = stateOf(plan, method, sites, trainable.dense)
   const owners = ownersOf(pairs, count)
-  const state = own.map(
-    (_, rank) => FLOAT * (others + sum(ofPairs.filter((_, i) => !shared.moves || owners[i] === rank)))
+  const state = elementsPerRank.map(
+    (_, rank) => FLOAT * (dense + sum(ofPairs.filter((_, i) => !shared.moves || owners[i] === rank)))
   )
   const received = (all: ReadonlyArray<Gather>) => sum(all.map(receivedBytes))
-  const division: Division = { microBatches: own, shares: null, gathers }
+  const division: Division = { microBatches: elementsPerRank, shares: null, gathers }
   return {
     count,
-    microBatches: own,
-    uneven: 1 - Math.min(...own) / Math.max(...own),
+    microBatches: elementsPerRank,
+    uneven: 1 - Math.min(...elementsPerRank) / Math.max(...elementsPerRank),
     state,
-    stateAlone: FLOAT * (others + sum(ofPairs)),
+    stateAlone: FLOAT * (dense + sum(ofPairs)),
     receives: {
       gradients: received(travel.gradients),
       moves: received(travel.moves),

@@ -70,17 +70,17 @@ const placing =
 const mapInputs = <Plan extends RunPlan>(plan: Plan, change: (path: string) => string): Plan => {
   const { test, train, validation } = plan.data
   const { source } = plan.model
-  const place = placing(change)
+  const resolvePath = placing(change)
   const from = fromOf(plan)
   return {
     ...plan,
-    model: { ...plan.model, source: place(source) },
-    ...(from === undefined ? {} : { adapter: { ...plan.adapter, from: place(from) } }),
+    model: { ...plan.model, source: resolvePath(source) },
+    ...(from === undefined ? {} : { adapter: { ...plan.adapter, from: resolvePath(from) } }),
     data: {
       ...plan.data, // first: the order of the keys stays as written
-      train: place(train),
-      ...(typeof validation === "string" ? { validation: place(validation) } : {}),
-      ...(test === undefined ? {} : { test: place(test) }),
+      train: resolvePath(train),
+      ...(typeof validation === "string" ? { validation: resolvePath(validation) } : {}),
+      ...(test === undefined ? {} : { test: resolvePath(test) }),
       ...("chatTemplate" in plan.data && plan.data.chatTemplate !== undefined
         ? { chatTemplate: change(plan.data.chatTemplate) }
         : {}),
@@ -95,7 +95,7 @@ export const withInputs = (
   plan: Readonly<Record<string, unknown>>,
   change: (path: string) => string
 ): Readonly<Record<string, unknown>> => {
-  const place = placing(change)
+  const resolvePath = placing(change)
   const section = (name: string, keys: ReadonlyArray<string>, replaced: (path: string) => string) => {
     const value = plan[name]
     if (!isRecord(value)) return {}
@@ -107,9 +107,9 @@ export const withInputs = (
   }
   return {
     ...plan,
-    ...section("model", ["source"], place),
-    ...section("adapter", ["from"], place),
-    ...section("data", ["train", "validation", "test", "folder", "chatTemplate"], place)
+    ...section("model", ["source"], resolvePath),
+    ...section("adapter", ["from"], resolvePath),
+    ...section("data", ["train", "validation", "test", "folder", "chatTemplate"], resolvePath)
   }
 }
 
@@ -159,8 +159,8 @@ const beginning = (value: unknown, baseDirectory: string): Effect.Effect<RunPlan
     const format = isRecord(value["data"]) ? value["data"]["format"] : undefined
     const { section, problems } = yield* withSource(adapter, baseDirectory, format)
     const decoded = yield* Effect.result(decodeForeignPlan({ ...value, adapter: section }))
-    const others = Result.isFailure(decoded) ? decoded.failure.problems : []
-    if (problems.length > 0) return yield* new PlanError({ problems: [...problems, ...others] })
+    const sectionProblems = Result.isFailure(decoded) ? decoded.failure.problems : []
+    if (problems.length > 0) return yield* new PlanError({ problems: [...problems, ...sectionProblems] })
     return yield* Effect.fromResult(decoded)
   })
 

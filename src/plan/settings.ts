@@ -9,7 +9,7 @@ import { isRecord, limit, overLimit } from "../boundary/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
 
 interface Setting {
-  readonly written: string
+  readonly assignment: string
   readonly path: ReadonlyArray<string>
   readonly value: unknown
 }
@@ -27,14 +27,14 @@ const parseValue = (text: string): unknown => {
   return "value" in parsed ? parsed.value : text
 }
 
-const parseSetting = (written: string): Setting => {
-  const equals = written.indexOf("=")
+const parseSetting = (assignment: string): Setting => {
+  const equals = assignment.indexOf("=")
   if (equals < 0) throw new Inapplicable("has no value; expected path=value, such as adapter.rank=4")
-  const path = written.slice(0, equals).trim().split(".")
+  const path = assignment.slice(0, equals).trim().split(".")
   if (path.includes(""))
     throw new Inapplicable("has an empty name in its path; expected path=value, such as adapter.rank=4")
   if (path.length > limit("json-depth")) throw new Inapplicable(`has a path of more than ${overLimit("json-depth")}`)
-  return { written, path, value: parseValue(written.slice(equals + 1)) }
+  return { assignment, path, value: parseValue(assignment.slice(equals + 1)) }
 }
 
 const isIndex = (segment: string): boolean => /^(?:0|[1-9]\d*)$/.test(segment)
@@ -43,13 +43,13 @@ const placeInList = (
   list: ReadonlyArray<unknown>,
   segment: string,
   where: string,
-  place: (old: unknown) => unknown
+  withReplaced: (old: unknown) => unknown
 ) => {
   const index = Number(segment)
   if (!isIndex(segment) || index > list.length) {
     throw new Inapplicable(`${where} is a list of ${list.length}; expected an index from 0 to ${list.length}`)
   }
-  return [...list.slice(0, index), place(list[index]), ...list.slice(index + 1)]
+  return [...list.slice(0, index), withReplaced(list[index]), ...list.slice(index + 1)]
 }
 
 /** Returns `tree` with `value` at `path`; creates missing parents, as objects or (before an index) lists. */
@@ -57,14 +57,14 @@ const withValue = (tree: unknown, { path, value }: Setting, depth = 0): unknown 
   const segment = path[depth]
   if (segment === undefined) return value
   const where = depth === 0 ? "the plan" : path.slice(0, depth).join(".")
-  const place = (old: unknown) => withValue(old, { written: "", path, value }, depth + 1)
+  const withReplaced = (old: unknown) => withValue(old, { assignment: "", path, value }, depth + 1)
   const container = tree === undefined ? (isIndex(segment) ? [] : {}) : tree
-  if (Array.isArray(container)) return placeInList(container, segment, where, place)
+  if (Array.isArray(container)) return placeInList(container, segment, where, withReplaced)
   if (typeof container !== "object" || container === null) {
     throw new Inapplicable(`${where} is ${showValue(container)}, which has no fields; set ${where} as a whole`)
   }
   const old = Object.hasOwn(container, segment) ? (container as Record<string, unknown>)[segment] : undefined
-  return { ...container, [segment]: place(old) }
+  return { ...container, [segment]: withReplaced(old) }
 }
 
 /** Returns `tree` without the value at `path`. */
@@ -76,9 +76,9 @@ const without = (tree: unknown, [segment, ...rest]: ReadonlyArray<string>): unkn
 
 /** Returns the plan's fields that settings replace by an alternative. */
 const replaced = (settings: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const set = settings.map((written) => written.split("=", 1)[0]!.trim())
-  const both = [...alternatives, ...alternatives.map(([one, other]) => [other, one] as const)]
-  return both.flatMap(([one, other]) => (set.includes(one) && !set.includes(other) ? [other] : []))
+  const set = settings.map((assignment) => assignment.split("=", 1)[0]!.trim())
+  const pairs = [...alternatives, ...alternatives.map(([one, other]) => [other, one] as const)]
+  return pairs.flatMap(([one, other]) => (set.includes(one) && !set.includes(other) ? [other] : []))
 }
 
 /**
@@ -89,12 +89,12 @@ export const applySettings = (raw: unknown, settings: ReadonlyArray<string>): Ef
   Effect.suspend(() => {
     const problems: Array<PlanProblem> = []
     let tree = replaced(settings).reduce((plan, path) => without(plan, path.split(".")), raw)
-    for (const written of settings) {
+    for (const assignment of settings) {
       try {
-        tree = withValue(tree, parseSetting(written))
+        tree = withValue(tree, parseSetting(assignment))
       } catch (error) {
         if (!(error instanceof Inapplicable)) throw error
-        problems.push({ path: `--set ${written}`, message: error.reason })
+        problems.push({ path: `--set ${assignment}`, message: error.reason })
       }
     }
     return problems.length > 0 ? Effect.fail(new PlanError({ problems })) : Effect.succeed(tree)

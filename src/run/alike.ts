@@ -43,7 +43,7 @@ type Fields = Readonly<Record<string, string>>
 const fieldsOf = ({ output: { directory: _, ...output }, ...plan }: RunPlan): Fields => {
   const within = (value: unknown, path: string): ReadonlyArray<readonly [string, string]> =>
     isRecord(value)
-      ? Object.entries(value).flatMap(([name, own]) => within(own, path === "" ? name : `${path}.${name}`))
+      ? Object.entries(value).flatMap(([name, member]) => within(member, path === "" ? name : `${path}.${name}`))
       : [[path, JSON.stringify(value) ?? "null"]]
   // addresses identify remote inputs, hashes identify files
   return Object.fromEntries(
@@ -54,16 +54,16 @@ const fieldsOf = ({ output: { directory: _, ...output }, ...plan }: RunPlan): Fi
   )
 }
 
-const fieldDifferences = (first: Fields, other: Fields): ReadonlyArray<string> => {
-  const shown = (value: string | undefined) => (value === undefined ? "left out" : cut(value, 60))
-  return [...new Set([...Object.keys(first), ...Object.keys(other)])]
-    .filter((name) => first[name] !== other[name])
-    .map((name) => `${name} is ${shown(other[name])}, on rank 0 ${shown(first[name])}`)
+const fieldDifferences = (first: Fields, second: Fields): ReadonlyArray<string> => {
+  const showField = (value: string | undefined) => (value === undefined ? "left out" : cut(value, 60))
+  return [...new Set([...Object.keys(first), ...Object.keys(second)])]
+    .filter((name) => first[name] !== second[name])
+    .map((name) => `${name} is ${showField(second[name])}, on rank 0 ${showField(first[name])}`)
 }
 
 /** Returns the differences of a plan from the first rank's, one clause each. */
-export const planDifferences = (first: RunPlan, other: RunPlan): ReadonlyArray<string> =>
-  fieldDifferences(fieldsOf(first), fieldsOf(other))
+export const planDifferences = (first: RunPlan, second: RunPlan): ReadonlyArray<string> =>
+  fieldDifferences(fieldsOf(first), fieldsOf(second))
 
 /** Versions that affect the results: adapters are the same in all runtimes. */
 const bearing = ["tfjs-lora-pro", "kernels", "tfjs", "effect"]
@@ -76,15 +76,16 @@ const short = (hash: string | null | undefined): string =>
   hash === null || hash === undefined ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`
 
 /** Returns the differences, by kind. */
-const differencesOf = (first: Facts, other: Facts, mixedDevices: boolean) => ({
-  plan: fieldDifferences(first.plan, other.plan),
+const differencesOf = (first: Facts, second: Facts, mixedDevices: boolean) => ({
+  plan: fieldDifferences(first.plan, second.plan),
   versions: bearing
-    .filter((name) => first.versions[name] !== other.versions[name])
-    .map((name) => `${name} is ${other.versions[name]}, on rank 0 ${first.versions[name]}`),
-  inputs: [...new Set([...Object.keys(first.inputs), ...Object.keys(other.inputs)])]
-    .filter((name) => (first.inputs[name] ?? null) !== (other.inputs[name] ?? null))
-    .map((name) => `${name}: ${short(other.inputs[name])}, on rank 0 ${short(first.inputs[name])}`),
-  devices: mixedDevices || first.device === other.device ? [] : [`it uses ${other.device}, rank 0 uses ${first.device}`]
+    .filter((name) => first.versions[name] !== second.versions[name])
+    .map((name) => `${name} is ${second.versions[name]}, on rank 0 ${first.versions[name]}`),
+  inputs: [...new Set([...Object.keys(first.inputs), ...Object.keys(second.inputs)])]
+    .filter((name) => (first.inputs[name] ?? null) !== (second.inputs[name] ?? null))
+    .map((name) => `${name}: ${short(second.inputs[name])}, on rank 0 ${short(first.inputs[name])}`),
+  devices:
+    mixedDevices || first.device === second.device ? [] : [`it uses ${second.device}, rank 0 uses ${first.device}`]
 })
 
 const REMEDIES = {
@@ -98,13 +99,18 @@ const REMEDIES = {
 const placeOf = (rank: number, host: string | null | undefined): string =>
   host === undefined || host === null ? `rank ${rank}` : `rank ${rank} (${host})`
 
-/** Fails on every rank if one was started with other options than the first. `own`: this rank's options, a clause each. */
-export const checkAskedAlike = (own: ReadonlyArray<string>) =>
+/** Fails on every rank if one was started with other options than the first. `differing`: this rank's options, a clause each. */
+export const checkAskedAlike = (differing: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const { size, host = null } = yield* Ranks
     if (size === 1) return
-    const all = (yield* fromAll({ host, own })) as ReadonlyArray<{ host: string | null; own: ReadonlyArray<string> }>
-    const differences = all.flatMap(({ host, own }, rank) => own.map((text) => `${placeOf(rank, host)}: ${text}`))
+    const all = (yield* fromAll({ host, differing })) as ReadonlyArray<{
+      host: string | null
+      differing: ReadonlyArray<string>
+    }>
+    const differences = all.flatMap(({ host, differing }, rank) =>
+      differing.map((text) => `${placeOf(rank, host)}: ${text}`)
+    )
     if (differences.length > 0) return yield* new RanksDiffer({ differences, remedies: [REMEDIES.plan] })
   })
 
@@ -113,20 +119,22 @@ export const checkAlike = (resolved: ResolvedPlan, mixedDevices = false) =>
   Effect.gen(function* () {
     const { size, host } = yield* Ranks
     if (size === 1) return
-    const own: Facts = {
+    const facts: Facts = {
       host,
       plan: fieldsOf(resolved.plan),
       versions: versions(),
       inputs: recordOf(yield* inputsOf(resolved)),
       device: computerOf((yield* Device).describe())
     }
-    const [first, ...others] = (yield* fromAll(own)) as readonly [Facts, ...ReadonlyArray<Facts>]
+    const [first, ...factsOfOtherRanks] = (yield* fromAll(facts)) as readonly [Facts, ...ReadonlyArray<Facts>]
     const kinds = ["plan", "versions", "inputs", "devices"] as const
-    const found = others.map((other) => differencesOf(first, other, mixedDevices))
-    const differences = found.flatMap((all, i) =>
-      kinds.flatMap((kind) => all[kind].map((text) => `${placeOf(i + 1, others[i]!.host)}: ${text}`))
+    const differencesOfRanks = factsOfOtherRanks.map((ofRank) => differencesOf(first, ofRank, mixedDevices))
+    const differences = differencesOfRanks.flatMap((all, i) =>
+      kinds.flatMap((kind) => all[kind].map((text) => `${placeOf(i + 1, factsOfOtherRanks[i]!.host)}: ${text}`))
     )
     if (differences.length === 0) return
-    const remedies = kinds.filter((kind) => found.some((all) => all[kind].length > 0)).map((kind) => REMEDIES[kind])
+    const remedies = kinds
+      .filter((kind) => differencesOfRanks.some((all) => all[kind].length > 0))
+      .map((kind) => REMEDIES[kind])
     return yield* new RanksDiffer({ differences, remedies })
   })

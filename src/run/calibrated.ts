@@ -45,7 +45,7 @@ const ranksText = (init: string, ranks: SiteRanks): string => {
   const adapted = all.filter((rank) => rank > 0)
   const sum = all.reduce((total, rank) => total + rank, 0)
   const none = all.length - adapted.length
-  const left =
+  const unadapted =
     none === 0 ? "" : `; ${none} ${none === 1 ? "layer gets rank 0 and is" : "layers get rank 0 and are"} not adapted`
-  return `adapter.init "${init}" gives ${counted(adapted.length, "layer")} ranks from ${Math.min(...adapted)} to ${Math.max(...adapted)}, ${sum} in total${left}`
+  return `adapter.init "${init}" gives ${counted(adapted.length, "layer")} ranks from ${Math.min(...adapted)} to ${Math.max(...adapted)}, ${sum} in total${unadapted}`
 }

@@ -59,17 +59,17 @@ export const heldState = (adapted: Adapted<Network>) =>
   Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => ({ tensors: [] as ReadonlyArray<Tensor> })),
-      (held) => Effect.sync(() => tf.dispose([...held.tensors]))
+      (copies) => Effect.sync(() => tf.dispose([...copies.tensors]))
     ),
-    (held) => ({
+    (copies) => ({
       hold: () => {
-        tf.dispose([...held.tensors])
-        held.tensors = tensorsOf(adapted.trainable).map((tensor) => tf.keep(tensor.clone()))
+        tf.dispose([...copies.tensors])
+        copies.tensors = tensorsOf(adapted.trainable).map((tensor) => tf.keep(tensor.clone()))
       },
       restore: () => {
         const last = tensorsOf(adapted.trainable)
-        adapted.trainable = withTensors(adapted.trainable, held.tensors)
-        held.tensors = []
+        adapted.trainable = withTensors(adapted.trainable, copies.tensors)
+        copies.tensors = []
         tf.dispose([...last])
       }
     })
@@ -96,11 +96,11 @@ export const chooseState = <E, R>(
     if (keep === "auto" && value === best.value) return { ...best, step }
     if (keep === "best" || value === null) return (yield* putBest(best.step)) ? best : null
     const { watch } = standing
-    const held = yield* heldState(adapted)
+    const lastState = yield* heldState(adapted)
     const last = yield* rowScores(step)
     const isKnown = evaluator.isKnown(best.step)
     if (!isKnown) {
-      held.hold()
+      lastState.hold()
       if (!(yield* putBest(best.step))) return null
     }
     const level = LEVEL / Math.max(1, standing.now().evaluations - 1)
@@ -110,7 +110,7 @@ export const chooseState = <E, R>(
       if (isKnown && !(yield* putBest(best.step))) return null
       return { ...best, compared: { step, value, chance, level } }
     }
-    if (!isKnown) held.restore()
-    const kept: Kept = { ...best, step, value, compared: { step: best.step, value: best.value, chance, level } }
-    return kept
+    if (!isKnown) lastState.restore()
+    const choice: Kept = { ...best, step, value, compared: { step: best.step, value: best.value, chance, level } }
+    return choice
   }).pipe(Effect.scoped)

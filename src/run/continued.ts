@@ -16,18 +16,18 @@ export const continued = (runner: Runner, model: Network, resolved: ResolvedPlan
     const path = yield* Path.Path
     const source = yield* readPeftAdapter(from)
     const adapted = yield* injectToRestore(model, resolved)
-    const { head, left } = yield* begun(runner, adapted, source)
+    const { head, left } = yield* beginFromAdapter(runner, adapted, source)
     const layers = resolved.selected.sites.length
     const near = /^hf:/.test(from) ? from : path.relative(".", from)
-    const own = head ? ", and its head (assuming the same order of classes)" : ""
+    const withHead = head ? ", and its head (assuming the same order of classes)" : ""
     const anew =
       left.length === 0 ? "" : `; it has no head for this run, so a new one is initialized (${left.join(", ")})`
     yield* notice(
-      `starts from the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${own}${anew}`
+      `starts from the adapter of ${near.startsWith("..") ? from : near}: ${counted(layers, "layer")}${withHead}${anew}`
     )
     return adapted
   })
 
 /** Replaces the initialized parameters by those of another adapter. Fails for kinds whose models PEFT does not support. */
-export const begun = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
+export const beginFromAdapter = (runner: Runner, adapted: Adapted<Network>, source: PeftAdapter) =>
   runner.begin?.(adapted, source) ?? Effect.die(new Error("this kind of run cannot start from a PEFT adapter"))

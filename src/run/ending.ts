@@ -34,14 +34,14 @@ export const savedOnFailure =
         const { stop } = yield* Ranks
         // after an agreed stop all ranks are present; after any other end some may be gone, and their part of the state would never arrive
         const together = stop.agreed && Cause.hasInterruptsOnly(cause)
-        const others = session.optimizer.shared !== undefined && !together
+        const isPartElsewhere = session.optimizer.shared !== undefined && !together
         const recordedAll = session.step === recorded()
-        const saving = recordedAll && !others ? checkpoints.save : Effect.ignore(checkpoints.settle)
+        const saving = recordedAll && !isPartElsewhere ? checkpoints.save : Effect.ignore(checkpoints.settle)
         const problem = yield* Effect.match(saving, {
           onSuccess: () => {
             if (!recordedAll) return "its metrics could not be recorded"
             const isSaved = checkpoints.saved() === session.step
-            return others && !isSaved ? "other processes of the run hold parts of it" : undefined
+            return isPartElsewhere && !isSaved ? "other processes of the run hold parts of it" : undefined
           },
           onFailure: ({ message }) => message
         })
@@ -50,15 +50,15 @@ export const savedOnFailure =
     )
 
 const resumeHint = ({ directory, guard }: Run, step: number, saved: number, problem: string | undefined) =>
-  Effect.map(guard.place, (place) => {
+  Effect.map(guard.place, (folderState) => {
     const lost = problem === undefined ? "" : `step ${step} is not saved (${problem.split("\n")[0]}); `
-    if (place.kind === "removed") return `${lost}${directory} was removed, with all saved steps`
-    const there = place.kind === "here" ? "" : " in it"
+    if (folderState.kind === "removed") return `${lost}${directory} was removed, with all saved steps`
+    const there = folderState.kind === "here" ? "" : " in it"
     const state = saved === 0 ? `no step is saved${there} yet` : `step ${saved} is saved${there}`
     const resume = (folder: string) => `resume with: ${command(`train --resume ${folder}`)}`
-    if (place.kind === "here") return `${lost}${state}; ${resume(shellWord(directory))}`
-    if (place.kind === "renamed")
-      return `${lost}${directory} was renamed to ${place.to}; ${state}; ${resume(shellWord(place.to))}`
+    if (folderState.kind === "here") return `${lost}${state}; ${resume(shellWord(directory))}`
+    if (folderState.kind === "renamed")
+      return `${lost}${directory} was renamed to ${folderState.to}; ${state}; ${resume(shellWord(folderState.to))}`
     return `${lost}${directory} was moved elsewhere; ${state}; ${resume("")}and its new name`
   })
 

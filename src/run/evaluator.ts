@@ -70,29 +70,29 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
   const { splits } = data
   const { judged, judgedRows, watched, watchedRows, every } = evaluationsOf(plan, splits, steps)
   const existing = (["validation", "test"] as const).filter((split) => splits[split] !== undefined)
-  const made: Array<EvaluationReport> = run.history.filter((row) => row.kind === "evaluation")
-  const known = (split: Split, step: number, rows: number) =>
-    made.find((row) => row.split === split && row.step === step && row.rows === rows)
+  const allReports: Array<EvaluationReport> = run.history.filter((row) => row.kind === "evaluation")
+  const findReport = (split: Split, step: number, rows: number) =>
+    allReports.find((row) => row.split === split && row.step === step && row.rows === rows)
   type Noted = Pick<SplitEvaluation, "mistakes" | "scored">
   const reported = (split: Split, step: number, rows: number, noted: Noted = {}) =>
     Effect.gen(function* () {
-      const before = known(split, step, rows)
+      const before = findReport(split, step, rows)
       if (before !== undefined && noted.mistakes === undefined) return before
       const report = yield* evaluateSplit({ kind, adapted, plan, split, source: splits[split]!, step, rows, ...noted })
       if (before !== undefined) return report
-      made.push(report)
+      allReports.push(report)
       yield* run.append(report)
       return report
     })
   // evaluations during training before this process resumed the run, in the order of their steps
-  const seen = made
+  const duringTraining = allReports
     .filter(({ split, step, rows }) => split === watched && step > 0 && rows === watchedRows)
     .sort((a, b) => a.step - b.step)
-  const standing = standingOf(watchOf(plan, kind), seen)
+  const standing = standingOf(watchOf(plan, kind), duringTraining)
   /** Row scores of the best and the newest evaluation by step, if this process made them. */
   const scores = new Map<number, RowScores>()
   const scored = (step: number) =>
-    plan.output.keep === "auto" ? { scored: (own: RowScores) => void scores.set(step, own) } : {}
+    plan.output.keep === "auto" ? { scored: (ofRows: RowScores) => void scores.set(step, ofRows) } : {}
   return {
     standing,
     /** Returns whether the row scores of an evaluation are known. */
@@ -109,7 +109,7 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
     /** Evaluates the split that judges the run before the first step. Does nothing without such a split. */
     before: Effect.suspend(() => {
       if (judged === undefined) return Effect.succeed(undefined)
-      const first = made.find(({ split, step }) => split === judged && step === 0)
+      const first = allReports.find(({ split, step }) => split === judged && step === 0)
       return first !== undefined || run.checkpoint !== null ? Effect.succeed(first) : reported(judged, 0, judgedRows)
     }),
     /** Evaluates if an evaluation is due; a resumed run may have it already. */
@@ -134,19 +134,19 @@ export const evaluatorOf = (kind: LoadedKind, adapted: Adapted<Network>, resolve
         if (kind.settle !== undefined) {
           yield* kind.settle(adapted, resolved)
           // evaluations of this step were made before the settings changed
-          made.splice(0, made.length, ...made.filter((one) => one.step !== step))
+          allReports.splice(0, allReports.length, ...allReports.filter((report) => report.step !== step))
         }
         const last = existing.at(-1)
-        const kept = last === undefined ? undefined : kind.keepMistakes?.(splits[last]!, MISTAKES)
+        const mistakes = last === undefined ? undefined : kind.keepMistakes?.(splits[last]!, MISTAKES)
         const first =
           before === undefined || before.rows === splits[before.split]!.rows
             ? undefined
             : yield* reported(before.split, step, before.rows)
         const reports = yield* Effect.forEach(existing, (split) =>
-          reported(split, step, splits[split]!.rows, split === last ? { mistakes: kept } : {})
+          reported(split, step, splits[split]!.rows, split === last ? { mistakes: mistakes } : {})
         )
         const sameRows = first ?? reports.find(({ split }) => split === before?.split)
-        return { reports, sameRows, mistakes: kept === undefined ? [] : yield* kept.read }
+        return { reports, sameRows, mistakes: mistakes === undefined ? [] : yield* mistakes.read }
       })
   }
 }

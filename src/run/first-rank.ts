@@ -15,18 +15,18 @@ type Failure = { readonly message: string }
 /** Runs `open` on rank 0 and returns its result; the other ranks rebuild it from what rank 0 sends. */
 const ofFirst = <A, Told, E extends Failure, R>(
   open: Effect.Effect<A, E, R>,
-  told: (own: A) => Told,
-  anew: (told: Told, guard: GuardedFolder) => A
+  publicPart: (value: A) => Told,
+  anew: (shared: Told, guard: GuardedFolder) => A
 ): Effect.Effect<A, E | RankError, R | FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const opened: Array<A> = []
-    const known = yield* onFirst(
-      Effect.map(open, (own) => {
-        opened.push(own)
-        return told(own)
+    const ofFirst = yield* onFirst(
+      Effect.map(open, (value) => {
+        opened.push(value)
+        return publicPart(value)
       })
     )
-    return opened[0] ?? anew(known, yield* writtenElsewhere)
+    return opened[0] ?? anew(ofFirst, yield* writtenElsewhere)
   })
 
 /** Opens a run that rank 0 starts or resumes. */
@@ -34,7 +34,7 @@ export const openedByFirst = <E extends Failure, R>(open: Effect.Effect<Run, E, 
   ofFirst(
     open,
     ({ guard: _, append: __, ...told }: Run) => told,
-    (told, guard): Run => ({ ...told, guard, append: () => Effect.void })
+    (shared, guard): Run => ({ ...shared, guard, append: () => Effect.void })
   )
 
 /** Opens an existing run folder that rank 0 finds. */
@@ -42,7 +42,7 @@ export const foundByFirst = <E extends Failure, R>(find: Effect.Effect<FoundRun,
   ofFirst(
     find,
     ({ guard: _, ...told }: FoundRun) => told,
-    (told, guard): FoundRun => ({ ...told, guard })
+    (shared, guard): FoundRun => ({ ...shared, guard })
   )
 
 /** Provides services with which only rank 0 prints. */

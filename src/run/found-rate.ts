@@ -19,8 +19,8 @@ export const foundRate = (runner: Runner, adapted: Adapted<Network>, resolved: R
       Stream.take(runner.batches(adapted.model, resolved, { epoch: 0, batch: 0 }), accumulate)
     )
     const loss = runner.loss(adapted.model, resolved)
-    const found = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
+    const rate = yield* findRate({ adapted, loss, recompute }, resolved.plan.optimizer, first, resolved.steps)
     yield* device.sync
-    yield* notice(`${found.reason} (${passesText(found)})`)
-    return found
+    yield* notice(`${rate.reason} (${passesText(rate)})`)
+    return rate
   }).pipe(Effect.withSpan("find rate"))

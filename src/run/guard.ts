@@ -37,13 +37,13 @@ const watchOf = (kind: LoadedKind, resolved: ResolvedPlan, ended: boolean) => ({
 })
 
 /** Warns at most once after a third of the steps. `taken` grows with the run; steps already in it were judged before. */
-export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, taken: ReadonlyArray<StepRecord>) => {
+export const lookAtThird = (kind: LoadedKind, resolved: ResolvedPlan, stepReports: ReadonlyArray<StepRecord>) => {
   const due = firstLook(resolved.steps)
-  let looked = taken.length >= due
+  let isChecked = stepReports.length >= due
   return Effect.suspend(() => {
-    if (looked || taken.length < due) return Effect.void
-    looked = true
-    const warning = lossWarning(taken, watchOf(kind, resolved, false))
+    if (isChecked || stepReports.length < due) return Effect.void
+    isChecked = true
+    const warning = lossWarning(stepReports, watchOf(kind, resolved, false))
     return warning === null ? Effect.void : warn(warningText(warning))
   })
 }
@@ -55,7 +55,7 @@ export const baselinesOf = (kind: LoadedKind, { data }: ResolvedPlan): Baselines
 }
 
 interface Ended {
-  readonly taken: ReadonlyArray<StepRecord>
+  readonly stepReports: ReadonlyArray<StepRecord>
   /** number of steps that the adapter was trained for */
   readonly step: number
   readonly baseline: Baselines
@@ -69,15 +69,15 @@ interface Ended {
 export const warningsOf = (
   kind: LoadedKind,
   resolved: ResolvedPlan,
-  { taken, step, baseline, before, sameRows, reports }: Ended
+  { stepReports, step, baseline, before, sameRows, reports }: Ended
 ): ReadonlyArray<Warning> => {
   const of = (split: "validation" | "test") => reports.find((report) => report.split === split) ?? null
   const [validation, test] = [of("validation"), of("test")]
   const watch = watchOf(kind, resolved, true)
-  const loss = lossWarning(taken, watch)
+  const loss = lossWarning(stepReports, watch)
   const says = noBetterText(kind, { before: before ?? null, after: sameRows ?? null, validation, test, baseline })
   if (says === null) return loss === null ? [] : [loss]
   if (loss !== null) return [loss, { about: "score", step, says, advice: "see the warning about the training loss" }]
   const reached = scoreOf(test ?? validation ?? {}, "loss")
-  return [{ about: "score", step, says, advice: scoreAdvice(taken, reached, watch.named) }]
+  return [{ about: "score", step, says, advice: scoreAdvice(stepReports, reached, watch.named) }]
 }

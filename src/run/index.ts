@@ -2,7 +2,7 @@
 
 export { checkAlike, checkAskedAlike, planDifferences, RanksDiffer } from "./alike.ts"
 export { chooseState } from "./choice.ts"
-export { begun } from "./continued.ts"
+export { beginFromAdapter } from "./continued.ts"
 export { presentRun, savedOnFailure } from "./ending.ts"
 export { evaluateSplit, evaluatorOf } from "./evaluator.ts"
 export { foundByFirst, openedByFirst, spokenByFirst } from "./first-rank.ts"

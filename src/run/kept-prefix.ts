@@ -48,21 +48,21 @@ const keptRows = (bytes: number, width: number): Effect.Effect<KeptRows, never, 
     const firsts = new Map<string, number>()
     const places = 1 + Math.floor(bytes / (width * Float32Array.BYTES_PER_ELEMENT))
     let table = tf.keep(tf.zeros<tf.Rank.R2>([places, width]))
-    let used = 1
+    let usedPlaces = 1
     yield* Effect.addFinalizer(() => Effect.sync(() => table.dispose()))
     return {
       table: () => table,
       find: (key) => firsts.get(key),
       offer: (hidden, rows) => {
-        const start = used
-        const taken: Array<number> = []
+        const start = usedPlaces
+        const copied: Array<number> = []
         for (const { key, tokens, at } of rows) {
-          if (used + tokens > places || firsts.has(key)) continue
-          firsts.set(key, used)
-          used += tokens
-          for (let t = 0; t < tokens; t++) taken.push(at + t)
+          if (usedPlaces + tokens > places || firsts.has(key)) continue
+          firsts.set(key, usedPlaces)
+          usedPlaces += tokens
+          for (let t = 0; t < tokens; t++) copied.push(at + t)
         }
-        if (taken.length > 0) table = tf.keep(putRows(table, picked(hidden, taken), { batch: 1, at: start }))
+        if (copied.length > 0) table = tf.keep(putRows(table, picked(hidden, copied), { batch: 1, at: start }))
       }
     }
   })
@@ -79,15 +79,15 @@ export const keepPrefix = <M extends Network>(
   Effect.gen(function* () {
     const { stack } = model
     if (stack === undefined) return model
-    const kept = yield* keptRows(bytes, stack.width)
+    const cache = yield* keptRows(bytes, stack.width)
     /** Hidden states by the input of a batch; tensors of the code that puts the batch on the device. */
     const entering = new WeakMap<object, Tensor2D>()
-    const own = {
+    const withPrefix = {
       toDevice: (batch: Rows) => {
         const onDevice = model.toDevice(batch)
         const sequences = stack.sequences(batch)
         if (sequences !== undefined)
-          entering.set(onDevice.input as object, enteringOf(model, sequences, blocks, kept, comesAgain(batch)))
+          entering.set(onDevice.input as object, enteringOf(model, sequences, blocks, cache, comesAgain(batch)))
         return onDevice
       },
       forward: (...[input, linear, weights, runBlock]: Parameters<Network["forward"]>) => {
@@ -95,7 +95,7 @@ export const keepPrefix = <M extends Network>(
         return model.forward(input, linear, weights, hidden === undefined ? runBlock : enter(blocks, hidden, runBlock))
       }
     }
-    return { ...model, ...own }
+    return { ...model, ...withPrefix }
   })
 
 /** Returns the model of a plan with its prefix cached, and reports that. */
@@ -122,32 +122,32 @@ const enteringOf = (
   model: Network,
   { length, rows, some }: Sequences,
   blocks: number,
-  kept: KeptRows,
+  cache: KeptRows,
   comesAgain: boolean
 ): Tensor2D =>
   tf.tidy(() => {
     const size = rows.length * length
     /** Sets the positions of a row's tokens in the table. */
-    const place = (places: Int32Array, row: number, first: number) => {
+    const setPlaces = (places: Int32Array, row: number, first: number) => {
       for (let t = 0; t < rows[row]!.tokens; t++) places[row * length + t] = first + t
     }
     const ofKept = () => {
       const places = new Int32Array(size)
       for (const [row, { key }] of rows.entries()) {
-        const first = kept.find(key)
-        if (first !== undefined) place(places, row, first)
+        const first = cache.find(key)
+        if (first !== undefined) setPlaces(places, row, first)
       }
-      return picked(kept.table(), places)
+      return picked(cache.table(), places)
     }
-    const missing = rows.flatMap(({ key }, row) => (kept.find(key) === undefined ? [row] : []))
+    const missing = rows.flatMap(({ key }, row) => (cache.find(key) === undefined ? [row] : []))
     if (missing.length === 0) return ofKept()
     const part = some(missing)
     const hidden = computed(model, part, blocks)
     const fresh = missing.map((row, i) => ({ ...rows[row]!, row, at: i * part.length }))
-    if (comesAgain) kept.offer(hidden, fresh)
+    if (comesAgain) cache.offer(hidden, fresh)
     // rows that did not fit into the table follow those of the table
     const places = Int32Array.from({ length: size }, (_, at) => at)
-    for (const { key, row, at } of fresh) if (kept.find(key) === undefined) place(places, row, size + at)
+    for (const { key, row, at } of fresh) if (cache.find(key) === undefined) setPlaces(places, row, size + at)
     const all = picked(tf.concat([ofKept(), hidden]), places)
     hidden.dispose()
     return all

@@ -58,12 +58,17 @@ export interface DecidedRate {
 }
 
 /** Returns the plan's optimizer. A rate that the plan leaves to the run is found on the batches of the first step, unless it is already `known`. */
-export const decideRate = (runner: Runner, adapted: Adapted<Network>, resolved: ResolvedPlan, known?: FoundRate) =>
+export const decideRate = (
+  runner: Runner,
+  adapted: Adapted<Network>,
+  resolved: ResolvedPlan,
+  recordedRate?: FoundRate
+) =>
   Effect.gen(function* () {
     const { optimizer } = resolved.plan
     const decided = (rate: FoundRate): DecidedRate => ({ optimizer: withRate(optimizer, rate), rate })
     if (isDecided(optimizer)) return { optimizer, rate: undefined } satisfies DecidedRate
-    if (known !== undefined) return decided(known)
+    if (recordedRate !== undefined) return decided(recordedRate)
     const { foundRate } = yield* Effect.promise(() => import("./found-rate.ts"))
     return decided(yield* foundRate(runner, adapted, resolved))
   })
@@ -98,18 +103,18 @@ export const stepsOfPlan = <E, R>(
   runner: Runner,
   session: Session<Network>,
   resolved: ResolvedPlan,
-  record: (reports: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) => Effect.Effect<void, E, R>
+  record: (reports: ReadonlyArray<StepReport>, diagnostics?: DiagnosticsReport) => Effect.Effect<void, E, R>
 ) =>
   Stream.unwrap(
     // the first step compiles kernels, and its duration is unknown
     Effect.map(Effect.andThen(working(`step ${session.step + 1} of ${resolved.steps}`), Device), (device) =>
       runner.batches(session.adapted.model, resolved, session.position).pipe(
         sessionSteps(session, {
-          record: (reports, seen) =>
+          record: (reports, diagnostics) =>
             Effect.gen(function* () {
               yield* device.sync
-              yield* record(reports, seen)
-              if (seen !== undefined) yield* reportWarnings(seen)
+              yield* record(reports, diagnostics)
+              if (diagnostics !== undefined) yield* reportWarnings(diagnostics)
             }),
           stepsPerRead: (next) => Math.min(device.stepsPerRead, stepsUntilDue(resolved, next)),
           begins: (step) => device.label(`step ${step}`),
@@ -136,7 +141,8 @@ const probeOfPlan = (
 /** Reports all warnings of a probe in one notice. */
 export const reportWarnings = ({ warnings }: DiagnosticsReport) =>
   Effect.suspend(() => {
-    const [first, ...others] = warnings
-    const more = others.length === 0 ? "" : `; and ${others.length} more sites with the same warning (metrics.jsonl)`
+    const [first, ...moreWarnings] = warnings
+    const more =
+      moreWarnings.length === 0 ? "" : `; and ${moreWarnings.length} more sites with the same warning (metrics.jsonl)`
     return first === undefined ? Effect.void : warn(`${first}${more}`)
   })

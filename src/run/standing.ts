@@ -87,8 +87,8 @@ export const choiceOf = ({ watch, add, now }: RunStanding, last: EvaluationRepor
 export type RunStanding = ReturnType<typeof standingOf>
 
 /** Opens the standing of a run in progress. `seen`: its earlier evaluations. */
-export const standingOf = (watch: Watch, seen: ReadonlyArray<Evaluation & { readonly step: number }>) => {
-  let now = seen.reduce((standing, evaluation) => afterEvaluation(watch, standing, evaluation), beginning)
+export const standingOf = (watch: Watch, evaluations: ReadonlyArray<Evaluation & { readonly step: number }>) => {
+  let now = evaluations.reduce((standing, evaluation) => afterEvaluation(watch, standing, evaluation), beginning)
   return {
     watch,
     now: () => now,

@@ -71,16 +71,16 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const steps: Array<StepReport> = []
     const diagnostics: Array<DiagnosticsReport> = []
     const { baselinesOf, lookAtThird, stepRecordOf, warningsOf } = yield* Effect.promise(() => import("./guard.ts"))
-    const taken: Array<StepRecord> = []
-    const looked = lookAtThird(kind, resolved, taken)
-    const record = (_: ReadonlyArray<StepReport>, seen?: DiagnosticsReport) =>
-      Effect.sync(() => void (seen !== undefined && diagnostics.push(seen)))
+    const stepReports: Array<StepRecord> = []
+    const checkedLoss = lookAtThird(kind, resolved, stepReports)
+    const record = (_: ReadonlyArray<StepReport>, report?: DiagnosticsReport) =>
+      Effect.sync(() => void (report !== undefined && diagnostics.push(report)))
     const after = (report: StepReport) =>
       Effect.gen(function* () {
         steps.push(report)
-        taken.push(stepRecordOf(report))
+        stepReports.push(stepRecordOf(report))
         yield* tell({ ...report, of: resolved.steps, unit: kind.words.unit ?? "tokens" })
-        yield* looked
+        yield* checkedLoss
         // of steps read together, the state is that after the last
         if (report.step === session.step) {
           yield* evaluator.during(report.step)
@@ -103,7 +103,7 @@ export const trainInMemory = (planned: ResolvedPlan, { directory = "adapter" }: 
     const step = kept?.step ?? session.step
     const { reports, sameRows } = yield* evaluator.after(before, step)
     const baseline = baselinesOf(kind, resolved)
-    const warnings = warningsOf(kind, resolved, { taken, step, baseline, before, sameRows, reports })
+    const warnings = warningsOf(kind, resolved, { stepReports, step, baseline, before, sameRows, reports })
     yield* kind.save(adapted, resolved, directory).pipe(Effect.withSpan("save"))
     yield* device.sync
     const trained: TrainedInMemory = { adapted, steps, diagnostics, rate, kept, before, after: reports, warnings }

@@ -29,10 +29,10 @@ const placed = (tree: Tree, [key, ...rest]: ReadonlyArray<string>, value: unknow
 })
 
 /** Returns a plan before decoding: the user's sections with the chosen values added. */
-export const planOf = (given: Tree, choices: ReadonlyArray<Choice>): RunPlanInput =>
+export const planOf = (sections: Tree, choices: ReadonlyArray<Choice>): RunPlanInput =>
   choices.reduce<Tree>(
     (plan, { path, value }) => placed(plan, path.split("."), value),
-    given
+    sections
   ) as unknown as RunPlanInput
 
 /** Returns the value at a path of a plan, or undefined. */

@@ -165,14 +165,17 @@ interface Suited extends Kind {
 }
 
 /** Detects tasks from the first rows and the available models. Fails if it finds no task. */
-export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, DataError | ResolveError, Sources> =>
+export const detect = (kinds: Kinds, request: Looked): Effect.Effect<Detection, DataError | ResolveError, Sources> =>
   Effect.gen(function* () {
-    const { data: place, columns } = looked
-    const all = yield* suitedKinds(kinds, looked)
-    const read = yield* readings(place, looked.dialect).pipe(Effect.catch((error) => withModelProblem(all, error)))
-    const found = read.map((reading) => ({ reading, learnables: learnablesOf(all, reading, looked) }))
-    const [first] = found
-    const best = found.reduce((one, other) => (surest(other.learnables) > surest(one.learnables) ? other : one), first!)
+    const { data: source, columns } = request
+    const all = yield* suitedKinds(kinds, request)
+    const read = yield* readings(source, request.dialect).pipe(Effect.catch((error) => withModelProblem(all, error)))
+    const candidates = read.map((reading) => ({ reading, learnables: learnablesOf(all, reading, request) }))
+    const [first] = candidates
+    const best = candidates.reduce(
+      (best, candidate) => (surest(candidate.learnables) > surest(best.learnables) ? candidate : best),
+      first!
+    )
     const { reading, learnables } = best
     // a user who names a column knows that the first line is a header
     if (isTableName(reading.train) && Object.keys(columns).length === 0) {
@@ -181,36 +184,40 @@ export const detect = (kinds: Kinds, looked: Looked): Effect.Effect<Detection, D
     }
     // with several separators, all may be wrong: report that first
     if (learnables.length === 0 && read.length > 1)
-      yield* firstRows(place, 1).pipe(Effect.provideService(DataDialect, looked.dialect))
-    if (learnables.length === 0) return yield* dataError(place, yield* nothingIn(all, kinds, reading, looked))
-    const [one, other] = learnables
+      yield* firstRows(source, 1).pipe(Effect.provideService(DataDialect, request.dialect))
+    if (learnables.length === 0) return yield* dataError(source, yield* nothingIn(all, kinds, reading, request))
+    const [surestLearnable, secondLearnable] = learnables
     const absent = absentColumn(reading, columns)
-    if (absent !== undefined) return yield* dataError(place, absent)
+    if (absent !== undefined) return yield* dataError(source, absent)
     const isClear =
-      other === undefined || (one!.certainty >= CLEAR.from && one!.certainty - other.certainty >= CLEAR.by)
+      secondLearnable === undefined ||
+      (surestLearnable!.certainty >= CLEAR.from && surestLearnable!.certainty - secondLearnable.certainty >= CLEAR.by)
     return { readings: read, learnables, clear: isClear, notes: reading.notes }
   })
 
 const surest = ([first]: ReadonlyArray<Learnable>): number => first?.certainty ?? 0
 
 /** Returns the kinds that support the named model; without one, all kinds, each with a suitable bundled model, if there is one. */
-const suitedKinds = (kinds: Kinds, { data: place, model, models = [], format }: Looked) =>
+const suitedKinds = (kinds: Kinds, { data: source, model, models = [], format }: Looked) =>
   Effect.gen(function* () {
     const all = (yield* Effect.all(kinds)).filter(
       ({ detecting }) => format === undefined || Object.hasOwn(detecting.columns, format)
     )
     const formats = (yield* Effect.all(kinds)).flatMap(({ detecting }) => Object.keys(detecting.columns))
     if (all.length === 0)
-      return yield* dataError(place, `found the format "${format}"; expected one of ${formats.join(", ")}`)
+      return yield* dataError(source, `found the format "${format}"; expected one of ${formats.join(", ")}`)
     const named = yield* Effect.forEach(model === undefined ? models : [model], namedModel)
     const suited = all.map((kind) => {
       const { takes, takesItsOwn } = kind.detecting
-      return { ...kind, model: named.find((one) => takes(one) && (model !== undefined || takesItsOwn === undefined)) }
+      return {
+        ...kind,
+        model: named.find((candidate) => takes(candidate) && (model !== undefined || takesItsOwn === undefined))
+      }
     })
     const taking = suited.filter((kind) => kind.model !== undefined)
     // if no kind supports the model, the first one reports the problem
-    const own = model === undefined ? suited : taking.length > 0 ? taking : [{ ...suited[0]!, model: named[0] }]
-    return yield* Effect.forEach(own, (kind) =>
+    const candidates = model === undefined ? suited : taking.length > 0 ? taking : [{ ...suited[0]!, model: named[0] }]
+    return yield* Effect.forEach(candidates, (kind) =>
       Effect.gen(function* () {
         const { look } = kind.detecting
         const facts = kind.model === undefined || look === undefined ? {} : yield* look(kind.model.source)
@@ -234,18 +241,18 @@ const withModelProblem = (kinds: ReadonlyArray<Suited>, error: DataError) =>
 const learnablesOf = (
   kinds: ReadonlyArray<Suited>,
   reading: Reading,
-  { data: place, columns, dialect, format }: Looked
+  { data: source, columns, dialect, format }: Looked
 ): ReadonlyArray<Learnable> => {
   const named = columnNames.filter((name) => columns[name] !== undefined)
-  const written = readAs(reading, place).filter(({ path }) => !Object.hasOwn(dialect, path.slice("data.".length)))
-  const found = kinds.flatMap(({ detecting, model, facts }) =>
-    detecting.rows(reading, columns, facts).flatMap((own): ReadonlyArray<Learnable> => {
-      if (format !== undefined && own.format !== format) return []
-      if (named.some((name) => !detecting.columns[own.format]!.includes(name))) return []
-      const choices = [...(model?.found ?? []), ...written, ...(facts.choices ?? []), ...own.choices]
+  const fromReading = readAs(reading, source).filter(({ path }) => !Object.hasOwn(dialect, path.slice("data.".length)))
+  const learnables = kinds.flatMap(({ detecting, model, facts }) =>
+    detecting.rows(reading, columns, facts).flatMap((candidate): ReadonlyArray<Learnable> => {
+      if (format !== undefined && candidate.format !== format) return []
+      if (named.some((name) => !detecting.columns[candidate.format]!.includes(name))) return []
+      const choices = [...(model?.detected ?? []), ...fromReading, ...(facts.choices ?? []), ...candidate.choices]
       return [
         {
-          ...own,
+          ...candidate,
           choices,
           dialect: reading.dialect,
           model: model === undefined ? { needs: detecting.needs } : { source: model.source }
@@ -253,25 +260,25 @@ const learnablesOf = (
       ]
     })
   )
-  const ranked = found
+  const ranked = learnables
     .toSorted((a, b) => rank(b) - rank(a))
-    .filter((one, _, [best]) => 2 * one.certainty >= best!.certainty)
-  return ranked.filter((one, i) => ranked.findIndex((other) => other.sentence === one.sentence) === i)
+    .filter((learnable, _, [best]) => 2 * learnable.certainty >= best!.certainty)
+  return ranked.filter((learnable, i) => ranked.findIndex((earlier) => earlier.sentence === learnable.sentence) === i)
 }
 
 /** Prefers, of two equally likely tasks, the one that can be trained at once. */
 const rank = ({ certainty, model }: Learnable): number => certainty + ("source" in model ? 0.01 : 0)
 
 /** Returns the plan values for how the files are read, and where they are in a folder. */
-const readAs = ({ dialect, notes, train, validation, test }: Reading, place: string): ReadonlyArray<Choice> => {
+const readAs = ({ dialect, notes, train, validation, test }: Reading, source: string): ReadonlyArray<Choice> => {
   const reason = notes[0]?.replace(/\.$/, "") ?? "inferred from the first rows"
-  const written = Object.entries(dialect).flatMap(([field, value]) =>
+  const dialectChoices = Object.entries(dialect).flatMap(([field, value]) =>
     value === undefined ? [] : [choice(`data.${field}`, value, reason)]
   )
-  const splits = Object.entries({ train: train === place ? undefined : train, validation, test }).flatMap(
-    ([split, own]) => (own === undefined ? [] : [choice(`data.${split}`, own, `found in ${place}`)])
+  const splits = Object.entries({ train: train === source ? undefined : train, validation, test }).flatMap(
+    ([split, file]) => (file === undefined ? [] : [choice(`data.${split}`, file, `found in ${source}`)])
   )
-  return [...written, ...splits]
+  return [...dialectChoices, ...splits]
 }
 
 /** Returns a named column that does not exist; does not check patterns of columns or the words around them. */
@@ -287,31 +294,31 @@ const absentColumn = ({ content, rows }: Reading, columns: Columns): string | un
 }
 
 /** Explains why no task was detected, and how to fix it. */
-const nothingIn = (kinds: ReadonlyArray<Suited>, all: Kinds, reading: Reading, looked: Looked) =>
+const nothingIn = (kinds: ReadonlyArray<Suited>, all: Kinds, reading: Reading, request: Looked) =>
   Effect.gen(function* () {
-    const { model, columns } = looked
+    const { model, columns } = request
     const [first] = kinds
     if (first?.model !== undefined && !first.detecting.takes(first.model) && first.detecting.opens !== undefined) {
       const opened = yield* Effect.result(first.detecting.opens(first.model.source))
       if (Result.isFailure(opened))
-        return yield* new ResolveError({ name: looked.data, problems: [opened.failure.message] })
+        return yield* new ResolveError({ name: request.data, problems: [opened.failure.message] })
     }
     const list = (names: ReadonlyArray<Column>) => names.map((name) => `--${flagOf(name)}`).join(" and ")
     const named = columnNames.filter((name) => columns[name] !== undefined)
-    const [unnamed] = learnablesOf(kinds, reading, { ...looked, columns: {} })
+    const [unnamed] = learnablesOf(kinds, reading, { ...request, columns: {} })
     if (named.length > 0 && unnamed !== undefined) {
-      const own = kinds.flatMap(({ detecting }) => detecting.columns[unnamed.format] ?? [])
-      const others = named.filter((name) => !own.includes(name))
-      if (others.length > 0)
-        return `found ${list(others)} for this model and these rows, whose data.format is "${unnamed.format}"; expected ${list([...new Set(own)])} or no column flag`
+      const possible = kinds.flatMap(({ detecting }) => detecting.columns[unnamed.format] ?? [])
+      const impossible = named.filter((name) => !possible.includes(name))
+      if (impossible.length > 0)
+        return `found ${list(impossible)} for this model and these rows, whose data.format is "${unnamed.format}"; expected ${list([...new Set(possible)])} or no column flag`
     }
     const absent = absentColumn(reading, columns)
     if (absent !== undefined) return absent
     if (model !== undefined) {
-      const everywhere = yield* suitedKinds(all, { ...looked, model: undefined, models: [] })
-      const [other] = learnablesOf(everywhere, reading, looked)
-      if (other !== undefined && other.certainty >= CLEAR.from && "needs" in other.model)
-        return `the rows teach ${other.sentence}, which the model ${model} cannot learn; ${other.model.needs}`
+      const everywhere = yield* suitedKinds(all, { ...request, model: undefined, models: [] })
+      const [learnable] = learnablesOf(everywhere, reading, request)
+      if (learnable !== undefined && learnable.certainty >= CLEAR.from && "needs" in learnable.model)
+        return `the rows teach ${learnable.sentence}, which the model ${model} cannot learn; ${learnable.model.needs}`
     }
     const there = [...new Set(reading.rows.flatMap(Object.keys))].slice(0, NAMED).join(", ")
     const hints =
@@ -320,27 +327,27 @@ const nothingIn = (kinds: ReadonlyArray<Suited>, all: Kinds, reading: Reading, l
   })
 
 interface FoundModel extends NamedModel {
-  readonly found: ReadonlyArray<Choice>
+  readonly detected: ReadonlyArray<Choice>
 }
 
 /** Reads a model by its source. Missing or invalid files are reported when the model is opened. */
 export const namedModel = (model: string): Effect.Effect<FoundModel, ResolveError, Sources> =>
   Effect.gen(function* () {
-    const named: FoundModel = { source: model, modelType: undefined, found: [] }
+    const named: FoundModel = { source: model, modelType: undefined, detected: [] }
     if (/\.json$|\.gguf(@[^/]*)?$/i.test(model)) return named
     const path = yield* Path.Path
-    const place = yield* placeOf(model).pipe(
+    const folder = yield* placeOf(model).pipe(
       Effect.mapError(({ message }) => new ResolveError({ name: "model", problems: [message] }))
     )
-    const files = yield* namesIn(place)
+    const files = yield* namesIn(folder)
     if (!files.includes("config.json")) {
       const [only, ...more] = files.filter((file) => file === "model.json" || /\.gguf$/i.test(file))
       if (only === undefined || more.length > 0) return named
       const source = path.join(model, only)
       const reason = "the folder has no config.json, and this is its only model file"
-      return { ...named, source, found: [{ path: "model.source", value: source, reason }] }
+      return { ...named, source, detected: [{ path: "model.source", value: source, reason }] }
     }
-    const config = yield* readTextFile(path.join(place, "config.json")).pipe(
+    const config = yield* readTextFile(path.join(folder, "config.json")).pipe(
       Effect.map(parseBoundedJson),
       Effect.orElseSucceed(() => undefined)
     )
@@ -355,7 +362,7 @@ export interface NamedSources extends Looked {
 }
 
 /** A plan of which only `model` and `data` are used, and the reasons for their values. */
-export type NamedPlan = RunPlan & { readonly found: ReadonlyArray<Choice> }
+export type NamedPlan = RunPlan & { readonly detected: ReadonlyArray<Choice> }
 
 /** Returns the plan sections that a task determines, without the files. */
 export const sectionsOf = ({ format, columns, dialect, choices, model }: Learnable) => {
@@ -389,7 +396,7 @@ export const planOfLearnable = (
       },
       directory
     )
-    return { ...plan, found: learnable.choices }
+    return { ...plan, detected: learnable.choices }
   })
 
 /** The rows could train several tasks; the user has to choose one. */
@@ -410,12 +417,12 @@ export const flagsOf = ({ format, columns }: Pick<Learnable, "format" | "columns
 const MOST_ANSWERS = 8
 
 /** Returns the question as a list, for non-interactive use. */
-export const undecided = (place: string, { learnables }: Detection): UndecidedError => {
+export const undecided = (source: string, { learnables }: Detection): UndecidedError => {
   const answers = learnables
     .slice(0, MOST_ANSWERS)
-    .map((one) => `  ${one.sentence}\n      ${one.example}\n      ${flagsOf(one)}`)
+    .map((learnable) => `  ${learnable.sentence}\n      ${learnable.example}\n      ${flagsOf(learnable)}`)
   return new UndecidedError({
-    message: `${place}: what should the model learn? Choose with the flags:\n${answers.join("\n")}`
+    message: `${source}: what should the model learn? Choose with the flags:\n${answers.join("\n")}`
   })
 }
 

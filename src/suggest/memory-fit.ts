@@ -21,7 +21,7 @@ export interface Knob {
 
 /** Default evaluation batch size. */
 const EVALUATED = 64
-const needs = (wanted: string) => `memory: ${wanted}`
+const needs = (reduction: string) => `memory: ${reduction}`
 
 const evaluationBatch: Knob = {
   name: "evaluation batch",
@@ -121,11 +121,11 @@ type Stages = ReadonlyMap<Knob, number>
 const changed = (choices: ReadonlyArray<Choice>, stages: Stages): ReadonlyArray<Choice> =>
   [...stages].reduce((all, [{ stages: each, dropped = [] }, stage]) => {
     if (stage === 0) return all
-    const own = each[stage - 1]!
-    const kept = all.filter(({ path }) => !dropped.includes(path))
-    const at = new Map(own.map((choice) => [choice.path, choice]))
-    const replaced = kept.map((choice) => at.get(choice.path) ?? choice)
-    return [...replaced, ...own.filter(({ path }) => !kept.some((choice) => choice.path === path))]
+    const stageChoices = each[stage - 1]!
+    const remaining = all.filter(({ path }) => !dropped.includes(path))
+    const at = new Map(stageChoices.map((choice) => [choice.path, choice]))
+    const replaced = remaining.map((choice) => at.get(choice.path) ?? choice)
+    return [...replaced, ...stageChoices.filter(({ path }) => !remaining.some((choice) => choice.path === path))]
   }, choices)
 
 export interface Fitted {

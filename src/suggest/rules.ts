@@ -6,9 +6,9 @@ import { type Choice, measured } from "./choice.ts"
 import { type Finding, findings, rank as measuredRank, type Speed, scale } from "./findings.ts"
 
 /** Chooses r and α. `narrowest`: the smallest side of an adapted weight, the maximum rank. */
-export const ranks = (narrowest: number, finding: Finding, wanted: number = measuredRank): ReadonlyArray<Choice> => {
-  const value = Math.min(wanted, narrowest)
-  const reason = value < wanted ? "the maximum for the model's narrowest layer" : "the usual rank"
+export const ranks = (narrowest: number, finding: Finding, preferred: number = measuredRank): ReadonlyArray<Choice> => {
+  const value = Math.min(preferred, narrowest)
+  const reason = value < preferred ? "the maximum for the model's narrowest layer" : "the usual rank"
   return [
     measured("adapter.rank", value, reason, finding),
     measured("adapter.alpha", scale * value, `${scale} times the rank`, findings.scale)
@@ -23,18 +23,18 @@ export const roundLength = (tokens: number): number => Math.max(ROUND, Math.ceil
 
 /** Chooses the rows per step: `largest`, halved until a run over `seen` rows has `steps` steps, but at least `smallest`. */
 export const rowsOfStep = (
-  seen: number,
+  rowsSeen: number,
   { largest, smallest, steps }: { readonly largest: number; readonly smallest: number; readonly steps: number }
 ): number => {
   let rows = largest
-  while (rows > smallest && seen / rows < steps) rows /= 2
+  while (rows > smallest && rowsSeen / rows < steps) rows /= 2
   return rows
 }
 
 /** Formats passes: "1,920 rows seen, 1.4 passes over 1,350". */
-export const passesOf = (seen: number, rows: number): string => {
-  const passes = seen / rows
-  return `${counted(seen, "row")} seen, ${passes < 10 ? passes.toFixed(1) : wholeNumber(Math.round(passes))} passes over ${wholeNumber(rows)}`
+export const passesOf = (rowsSeen: number, rows: number): string => {
+  const passes = rowsSeen / rows
+  return `${counted(rowsSeen, "row")} seen, ${passes < 10 ? passes.toFixed(1) : wholeNumber(Math.round(passes))} passes over ${wholeNumber(rows)}`
 }
 
 /** Estimates the seconds of training on two CPU cores. */
@@ -61,8 +61,8 @@ const [SMALL, LARGEST_SHARE, SHARE, FEWEST] = [1_000, 0.2, 0.1, 10] as const
 export const heldOutRows = (rows: number): Choice | null => {
   if (rows < FEWEST) return null
   const value = rows < SMALL ? LARGEST_SHARE : SHARE
-  const held = wholeNumber(Math.round(rows * value))
-  const reason = `no validation file was given: ${held} of ${counted(rows, "row")} are held out`
+  const heldOutRows = wholeNumber(Math.round(rows * value))
+  const reason = `no validation file was given: ${heldOutRows} of ${counted(rows, "row")} are held out`
   return { path: "data.validation", value, reason }
 }
 
@@ -81,8 +81,8 @@ export interface Evaluated {
 }
 
 /** Counts the evaluated rows of a plan's splits, if `held` of the training rows are held out. */
-export const evaluatedOf = ({ validation, test }: Splits, held: number): Evaluated => ({
-  validation: validation?.rows ?? (held > 0 ? held : null),
+export const evaluatedOf = ({ validation, test }: Splits, heldOut: number): Evaluated => ({
+  validation: validation?.rows ?? (heldOut > 0 ? heldOut : null),
   test: test?.rows ?? null
 })
 

@@ -47,11 +47,11 @@ export interface Suggesting<R extends ResolvedPlan = ResolvedPlan> {
   /** chooses the share of the training rows to hold out if there is no validation file */
   readonly heldOut: (rows: number) => Choice | null
   /** Chooses values from a plan without truncation or held-out rows. `held`: training rows that will be held out. */
-  choose(seen: R, held: number): Chosen
+  choose(full: R, heldOut: number): Chosen
   /** Returns reductions to save memory, least harmful first; a knob that appears again is lowered further. */
   turns(choices: ReadonlyArray<Choice>): ReadonlyArray<Knob>
   /** Estimates the memory of a plan with the same model and rank, with every batch full. */
-  estimate(plan: R["plan"], known: Estimated<R>): MemoryEstimate
+  estimate(plan: R["plan"], sizes: Estimated<R>): MemoryEstimate
 }
 
 /** A kind of run, as suggestions use it. */
@@ -63,7 +63,7 @@ interface SuggestedKind {
 /** Input of a suggestion: `model` and `data` of a plan, with absolute input paths. */
 export type Given = Pick<RunPlan, "seed" | "model" | "data"> & {
   /** values of the two that were detected from model and rows, each with its reason */
-  readonly found?: ReadonlyArray<Choice>
+  readonly detected?: ReadonlyArray<Choice>
 }
 
 export interface SuggestOptions {
@@ -88,7 +88,7 @@ const NAME = "suggested plan"
 /** Suggests a plan of `kind` for `directory`. Fails with all problems of the model and the data. */
 export const suggest = (
   { suggesting: kind, resolve }: SuggestedKind,
-  given: Given,
+  request: Given,
   directory: string,
   options: SuggestOptions
 ): Effect.Effect<Suggestion, PlanError | ResolveError, Sources | Scope.Scope> =>
@@ -96,22 +96,22 @@ export const suggest = (
     const resolved_ = (input: RunPlanInput) => Effect.flatMap(decodeRunPlan(input), (plan) => resolve(plan, NAME))
     // only the warnings of the last resolution are shown, and guessing the language is slow
     const withoutGuess = Effect.provideService(LanguageGuesser, Effect.undefined)
-    const seen = yield* withoutGuess(resolved_(probed(given, kind)))
-    const { rows } = seen.data.splits.train
-    const share = given.data.validation === undefined ? kind.heldOut(rows) : null
-    const rules = kind.choose(seen, share === null ? 0 : Math.round((share.value as number) * rows))
+    const full = yield* withoutGuess(resolved_(probed(request, kind)))
+    const { rows } = full.data.splits.train
+    const share = request.data.validation === undefined ? kind.heldOut(rows) : null
+    const rules = kind.choose(full, share === null ? 0 : Math.round((share.value as number) * rows))
     const chosen = [...(share === null ? [] : [share]), ...rules.choices]
-    const sections = sectionsOf(given)
+    const sections = sectionsOf(request)
     const first = yield* withoutGuess(resolved_(planOf(sections, chosen)))
     const fit = fitted(chosen, kind.turns(chosen), (choices) => fits(planOf(sections, choices), kind, first, options))
     const resolved = yield* resolved_(planOf(sections, fit.choices))
-    const plan = inOrder(planOf(yield* sectionsIn(given, resolved.plan, directory), fit.choices))
+    const plan = inOrder(planOf(yield* sectionsIn(request, resolved.plan, directory), fit.choices))
     const tooMuch = fit.fits
       ? []
       : ["memory: no change to the plan makes the run fit; use a smaller model or a machine with more memory"]
     return {
       plan,
-      choices: inPlanOrder([...(given.found ?? []), ...fit.choices]),
+      choices: inPlanOrder([...(request.detected ?? []), ...fit.choices]),
       warnings: [...rules.cautions, ...tooMuch, ...resolved.warnings],
       resolved
     }
@@ -141,10 +141,10 @@ const without = (section: object) =>
 const sectionsOf = ({ seed, model, data }: Given) => ({ seed, model: without(model), data: without(data) })
 
 /** Returns the user's sections with input paths relative to `directory`. */
-const sectionsIn = (given: Given, plan: RunPlan, directory: string) =>
+const sectionsIn = (request: Given, plan: RunPlan, directory: string) =>
   Effect.map(relocate(plan, directory), ({ model, data }) => {
-    const sections = sectionsOf(given)
-    const paths = (["train", "validation", "test"] as const).filter((name) => given.data[name] !== undefined)
+    const sections = sectionsOf(request)
+    const paths = (["train", "validation", "test"] as const).filter((name) => request.data[name] !== undefined)
     return {
       ...sections,
       model: { ...sections.model, source: model.source },
@@ -165,9 +165,9 @@ const inOrder = (plan: RunPlanInput): RunPlanInput => {
 
 /** Checks the memory estimate of `validate`; a limit given by the user is used unchanged. */
 const fits = (input: RunPlanInput, kind: Suggesting, resolved: ResolvedPlan, options: SuggestOptions): boolean => {
-  const found = decodeRunPlanResult(input)
-  if (Result.isFailure(found)) return false
-  const { total, weights, activations, trainable } = kind.estimate(found.success, resolved)
+  const decoded = decodeRunPlanResult(input)
+  if (Result.isFailure(decoded)) return false
+  const { total, weights, activations, trainable } = kind.estimate(decoded.success, resolved)
   const limit = options.memory ?? COMFORTABLE * machineMemory().available
   const addressed = options.device === "webgpu" || options.device === "cpu" ? Number.POSITIVE_INFINITY : FOUR_GIB
   return total <= limit && weights + trainable + activations <= COMFORTABLE * addressed
@@ -178,17 +178,17 @@ const sections = ["model", "data", "loss", "adapter", "optimizer", "training"]
 const inPlanOrder = (choices: ReadonlyArray<Choice>): ReadonlyArray<Choice> =>
   [...choices].sort((a, b) => sections.indexOf(a.path.split(".")[0]!) - sections.indexOf(b.path.split(".")[0]!))
 
-const shown = (value: unknown): string =>
+const showChoice = (value: unknown): string =>
   typeof value === "object" ? JSON.stringify(value) : typeof value === "string" ? `"${value}"` : `${value}`
 
 const instead = ({ path, value }: Choice, before: unknown): string => {
-  const found = before === undefined ? undefined : valueAt(before, path)
-  if (before === undefined || shown(found) === shown(value)) return ""
-  return found === undefined ? " (the plan has none)" : ` (the plan has ${shown(found)})`
+  const present = before === undefined ? undefined : valueAt(before, path)
+  if (before === undefined || showChoice(present) === showChoice(value)) return ""
+  return present === undefined ? " (the plan has none)" : ` (the plan has ${showChoice(present)})`
 }
 
 const lines = (choice: Choice, before: unknown, sourced: boolean): ReadonlyArray<string> => [
-  `${choice.path}: ${shown(choice.value)}${instead(choice, before)}`,
+  `${choice.path}: ${showChoice(choice.value)}${instead(choice, before)}`,
   `    ${choice.reason}.`,
   ...(choice.source === undefined || !sourced ? [] : [`    Source: ${choice.source}.`])
 ]
@@ -231,10 +231,10 @@ interface Wording {
 /** Formats the choices with their reasons, then the warnings. */
 export const suggestionText = ({ choices, warnings }: Suggestion, { why, before }: Wording): string => {
   const shownChoices = why ? choices : decisive(choices)
-  const others = choices.length - shownChoices.length
+  const hidden = choices.length - shownChoices.length
   return [
     ...shownChoices.flatMap((choice) => lines(choice, before, why)),
-    ...(others === 0 ? [] : [`${counted(others, "more value")}: --why shows all reasons.`]),
+    ...(hidden === 0 ? [] : [`${counted(hidden, "more value")}: --why shows all reasons.`]),
     ...(warnings.length === 0 ? [] : ["", ...warnings.map((warning) => `warning: ${warning}`)])
   ].join("\n")
 }

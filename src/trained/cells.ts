@@ -40,22 +40,22 @@ export type LentRun<R> = <A>(
  * Opens the cells of a finished run, until the scope closes. The first query of a split evaluates it, with the model that `lent` provides
  * for that time; twelve bytes per row are kept. Queries must not overlap.
  */
-export const openCells = <R>(directory: string, lent: LentRun<R>) =>
+export const openCells = <R>(directory: string, withRun: LentRun<R>) =>
   Effect.gen(function* () {
     const outer = yield* Effect.scope
     const { kind, plan, model } = yield* describeRun(directory)
     const labels = kind.labelsOf(model)
-    const known = new Map<string, ClassedSplit>()
+    const cached = new Map<string, ClassedSplit>()
     const fail = (reason: string) => new RunError({ directory, reason })
 
     const classed = (split: string) =>
       Effect.gen(function* () {
-        const before = known.get(split)
+        const before = cached.get(split)
         if (before !== undefined) return before
         // the source of the rows stays open, the model does not
-        const own = yield* Scope.fork(outer)
+        const rowsScope = yield* Scope.fork(outer)
         const evaluate = Effect.fnUntraced(function* ({ adapted }: LoadedRun) {
-          const splits: Splits = yield* kind.splits(adapted, plan).pipe(Scope.provide(own))
+          const splits: Splits = yield* kind.splits(adapted, plan).pipe(Scope.provide(rowsScope))
           const source = Object.hasOwn(splits, split) ? splits[split as keyof Splits] : undefined
           if (source === undefined)
             return yield* fail(`has no ${quoted(split)} rows; expected ${listed(Object.keys(splits)).join(", ")}`)
@@ -78,11 +78,11 @@ export const openCells = <R>(directory: string, lent: LentRun<R>) =>
           })
           return all
         })
-        const found = yield* lent(evaluate).pipe(
-          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit)))
+        const classedSplit = yield* withRun(evaluate).pipe(
+          Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(rowsScope, exit)))
         )
-        known.set(split, found)
-        return found
+        cached.set(split, classedSplit)
+        return classedSplit
       })
 
     const classOf = (name: string) => {
@@ -96,19 +96,21 @@ export const openCells = <R>(directory: string, lent: LentRun<R>) =>
         Effect.gen(function* () {
           if (labels.length === 0)
             return yield* fail(`is of data.format "${plan.data.format}", whose rows have no classes`)
-          const [right, got] = [yield* classOf(label), yield* classOf(predicted)]
+          const [right, predictedClass] = [yield* classOf(label), yield* classOf(predicted)]
           const all = yield* classed(split)
-          const kept = kind.keepMistakes?.(all.source, most)
-          if (kept === undefined) return yield* fail("does not keep its misclassified rows")
-          const rows = [...all.label.keys()].filter((row) => all.label[row] === right && all.predicted[row] === got)
-          kept.add(
+          const mistakes = kind.keepMistakes?.(all.source, most)
+          if (mistakes === undefined) return yield* fail("does not keep its misclassified rows")
+          const rows = [...all.label.keys()].filter(
+            (row) => all.label[row] === right && all.predicted[row] === predictedClass
+          )
+          mistakes.add(
             rows.map((row) => {
               const probability = all.probability[row]!
               return { row, predicted, weight: probability, probability }
             })
           )
-          const found: ReadonlyArray<Mistake> = yield* kept.read
-          return found
+          const rowsOfCell: ReadonlyArray<Mistake> = yield* mistakes.read
+          return rowsOfCell
         })
     }
   })

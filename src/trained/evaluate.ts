@@ -45,15 +45,15 @@ export const evaluateRun = (
   file?: string
 ) =>
   Effect.gen(function* () {
-    if (file !== undefined) yield* tellLeaks(plan, file, (own) => kind.splits(adapted, own))
-    const asked = file === undefined ? null : "test"
-    const splits = yield* kind.splits(adapted, plan, file).pipe(Effect.provideService(AskedSplit, asked))
+    if (file !== undefined) yield* tellLeaks(plan, file, (withFile) => kind.splits(adapted, withFile))
+    const split = file === undefined ? null : "test"
+    const splits = yield* kind.splits(adapted, plan, file).pipe(Effect.provideService(AskedSplit, split))
     if (file === undefined) yield* compareRows(inputs, plan, splits)
-    const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
+    const evaluated = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const called = yield* calledBy(file)
     return yield* Effect.forEach(
-      (["validation", "test"] as const).filter((split) => wanted[split as "test"] !== undefined),
-      (split) => evaluateSplit({ kind, adapted, plan, split, source: wanted[split as "test"]!, called, step: steps })
+      (["validation", "test"] as const).filter((split) => evaluated[split as "test"] !== undefined),
+      (split) => evaluateSplit({ kind, adapted, plan, split, source: evaluated[split as "test"]!, called, step: steps })
     )
   }).pipe(ofDevice)
 
@@ -77,11 +77,11 @@ const tellLeaks = <E, R>(plan: RunPlan, file: string, open: (plan: RunPlan) => E
     // external adapters have no known training rows
     const path = yield* Path.Path
     if (plan.data.train === path.resolve(file)) return
-    const found = yield* Deferred.make<ReadonlyArray<string>>()
+    const foundLeaks = yield* Deferred.make<ReadonlyArray<string>>()
     const opening = Effect.provideService(open(withTest(plan, file)), LeakListener, (leaks) =>
-      Deferred.succeed(found, leaks)
+      Deferred.succeed(foundLeaks, leaks)
     )
-    const leaks = yield* Effect.raceFirst(Effect.as(opening, []), Deferred.await(found)).pipe(
+    const leaks = yield* Effect.raceFirst(Effect.as(opening, []), Deferred.await(foundLeaks)).pipe(
       Effect.orElseSucceed((): ReadonlyArray<string> => [])
     )
     yield* Effect.forEach(leaks, (message) => notice(`note: ${message}`), { discard: true })
@@ -155,14 +155,14 @@ export const rightAnswer: Score = (answer) => {
 
 /** Returns 1 if both texts end in the same number, as is usual for maths ("… so the answer is: 1,234." and "#### 1234"), else 0. */
 export const finalNumber: Score = ({ text, expected }) => {
-  const [own, right] = [lastNumber(text), lastNumber(expected)]
-  return Effect.succeed(own !== undefined && own === right ? 1 : 0)
+  const [actual, right] = [lastNumber(text), lastNumber(expected)]
+  return Effect.succeed(actual !== undefined && actual === right ? 1 : 0)
 }
 
 /** Returns the last number of a text; groups of thousands may have commas. */
 const lastNumber = (text: string): number | undefined => {
-  const found = text.match(/-?\d+(?:,\d{3})*(?:\.\d+)?/g)?.at(-1)
-  return found === undefined ? undefined : Number(found.replaceAll(",", ""))
+  const digits = text.match(/-?\d+(?:,\d{3})*(?:\.\d+)?/g)?.at(-1)
+  return digits === undefined ? undefined : Number(digits.replaceAll(",", ""))
 }
 
 /**
@@ -194,12 +194,12 @@ export const generatedScores = <E = never, R = never>(
       Effect.gen(function* () {
         const size = Math.min(batchSize, count - start)
         const rows = yield* split.read(Array.from({ length: size }, (_, i) => start + i))
-        return { start, rows: size, asked: yield* ask(rows) }
+        return { start, rows: size, questions: yield* ask(rows) }
       })
     let read = 0
-    const use = ({ asked, rows }: Asking, ends: ReadonlyArray<Ended>) =>
+    const use = ({ questions, rows }: Asking, ends: ReadonlyArray<Ended>) =>
       Effect.gen(function* () {
-        for (const [i, { where, content, expected, calls, use, thinking }] of asked.entries()) {
+        for (const [i, { where, content, expected, calls, use, thinking }] of questions.entries()) {
           const { text, finish } = ends[i]!
           const answer: Answer = {
             where,
@@ -221,12 +221,12 @@ export const generatedScores = <E = never, R = never>(
       Stream.rechunk(1),
       Stream.mapEffect((i) => batchAt(i * batchSize)),
       inRounds({
-        compute: ({ start, asked }) => textsOf(adapted, asked, { ...options, first: start }),
+        compute: ({ start, questions }) => textsOf(adapted, questions, { ...options, first: start }),
         as: json<ReadonlyArray<Ended>>(),
         use
       })
     )
-    const sum = answers.reduce((total, own) => total + own.score, 0)
+    const sum = answers.reduce((total, answer) => total + answer.score, 0)
     const values = answers.flatMap((answer) => answer.typed ?? [])
     const scores: GeneratedScores = {
       rows: answers.length,
@@ -242,21 +242,21 @@ export const generatedScores = <E = never, R = never>(
 interface Asking {
   readonly start: number
   readonly rows: number
-  readonly asked: ReadonlyArray<Question>
+  readonly questions: ReadonlyArray<Question>
 }
 
 type Ended = Pick<GenerationEnd, "text" | "finish">
 
 /** Generates an answer to each prompt, in their order. Prompts with individual constraints are answered one by one. */
-const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, options: GenerateOptions) =>
+const textsOf = (adapted: Adapted<CausalModel>, questions: ReadonlyArray<Question>, options: GenerateOptions) =>
   Effect.gen(function* () {
     const first = options.first ?? 0
     const ends: Array<Ended> = []
-    for (const { from, to } of alike(asked)) {
-      const { constraint, use } = asked[from]!
-      const written = generate(
+    for (const { from, to } of alike(questions)) {
+      const { constraint, use } = questions[from]!
+      const generated = generate(
         adapted,
-        asked.slice(from, to).map(({ prompt }) => prompt),
+        questions.slice(from, to).map(({ prompt }) => prompt),
         {
           ...options,
           first: first + from,
@@ -264,20 +264,20 @@ const textsOf = (adapted: Adapted<CausalModel>, asked: ReadonlyArray<Question>, 
           ...(constraint === undefined ? {} : { constraint })
         }
       ).pipe(Stream.filter((event): event is GenerationEnd => event.kind === "end"))
-      const all = yield* Stream.runCollect(written)
+      const all = yield* Stream.runCollect(generated)
       ends.push(...all.toSorted((a, b) => a.prompt - b.prompt).map(({ text, finish }) => ({ text, finish })))
     }
     return ends
   })
 
 /** Returns ranges of consecutive questions with the same constraint and use of tools. */
-const alike = (asked: ReadonlyArray<Question>): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
-  const borders = asked.flatMap(({ constraint, use }, i) => {
-    const before = asked[i - 1]
+const alike = (questions: ReadonlyArray<Question>): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
+  const borders = questions.flatMap(({ constraint, use }, i) => {
+    const before = questions[i - 1]
     const same = before?.constraint === constraint && (before?.use === undefined) === (use === undefined)
     return before !== undefined && same ? [] : [i]
   })
-  return borders.map((from, i) => ({ from, to: borders[i + 1] ?? asked.length }))
+  return borders.map((from, i) => ({ from, to: borders[i + 1] ?? questions.length }))
 }
 
 export interface GeneratedReport extends GeneratedScores {
@@ -302,14 +302,14 @@ export const evaluateGenerated = <E = never, R = never>(
 ) =>
   Effect.gen(function* () {
     const tell = yield* Progress
-    if (file !== undefined) yield* tellLeaks(plan, file, (own) => generation.splits({ adapted }, own))
+    if (file !== undefined) yield* tellLeaks(plan, file, (withFile) => generation.splits({ adapted }, withFile))
     const splits = yield* generation.splits({ adapted }, plan, file)
     if (file === undefined) yield* compareRows(inputs, plan, splits)
-    const wanted = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
+    const evaluated = file === undefined ? { validation: splits.validation, test: splits.test } : { test: splits.train }
     const called = yield* calledBy(file)
     const reports: Array<GeneratedReport> = []
     for (const split of ["validation", "test"] as const) {
-      const source = wanted[split as "test"]
+      const source = evaluated[split as "test"]
       if (source === undefined) continue
       const of = Math.min(source.rows, options.rows ?? source.rows)
       const done = (rows: number) => tell({ kind: "evaluating", split: called ?? split, rows, of })

@@ -35,10 +35,10 @@ export interface CallCounts {
 
 /** Returns a value as JSON with sorted keys. */
 export const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, own: unknown) =>
-    typeof own === "object" && own !== null && !Array.isArray(own)
-      ? Object.fromEntries(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : own
+  JSON.stringify(value, (_, member: unknown) =>
+    typeof member === "object" && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member
   )
 
 const sorted = (calls: ReadonlyArray<ToolCall>, of: (call: ToolCall) => unknown): string =>
@@ -57,8 +57,9 @@ export const judgeCalls = (
   if (calls.length === 0) return "missing"
   const names = (all: ReadonlyArray<ToolCall>) => sorted(all, ({ name }) => name)
   if (names(calls) !== names(expected)) return "wrong names"
-  const whole = (all: ReadonlyArray<ToolCall>) => sorted(all, ({ name, arguments: own }) => [name, own])
-  return whole(calls) === whole(expected) ? "right" : "wrong arguments"
+  const canonicalCalls = (all: ReadonlyArray<ToolCall>) =>
+    sorted(all, ({ name, arguments: callArguments }) => [name, callArguments])
+  return canonicalCalls(calls) === canonicalCalls(expected) ? "right" : "wrong arguments"
 }
 
 /** Counts outcomes. */
@@ -66,8 +67,8 @@ export const callCounts = (
   outcomes: ReadonlyArray<{ readonly outcome: CallOutcome; readonly expected: boolean }>
 ): CallCounts => {
   const count = (outcome: CallOutcome, expected?: boolean) =>
-    outcomes.filter((own) => own.outcome === outcome && (expected === undefined || own.expected === expected)).length
-  const expected = outcomes.filter((own) => own.expected).length
+    outcomes.filter((call) => call.outcome === outcome && (expected === undefined || call.expected === expected)).length
+  const expected = outcomes.filter((call) => call.expected).length
   return {
     expected,
     others: outcomes.length - expected,

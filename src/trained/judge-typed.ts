@@ -43,8 +43,8 @@ export const typedJudge = (
     return { broken: cause instanceof Error ? cause.message : String(cause) }
   }
   return (text, expected) => {
-    const [own, right] = [parseBoundedJson(text.trim()), parseBoundedJson(expected.trim())]
-    const decoded = "value" in own && Result.isSuccess(decode(own.value))
-    return { decoded, equal: decoded && "value" in right && canonical(own.value) === canonical(right.value) }
+    const [actual, right] = [parseBoundedJson(text.trim()), parseBoundedJson(expected.trim())]
+    const decoded = "value" in actual && Result.isSuccess(decode(actual.value))
+    return { decoded, equal: decoded && "value" in right && canonical(actual.value) === canonical(right.value) }
   }
 }

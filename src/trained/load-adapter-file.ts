@@ -18,14 +18,14 @@ import { logitsOf } from "../training/index.ts"
 const BATCH_SIZE = 64
 
 /** Returns the adapter's file: the path itself, or PEFT's file in that folder; undefined if there is no such file, or for a run folder. */
-export const adapterFileAt = (place: string) =>
+export const adapterFileAt = (location: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const there = (name: string) => fs.exists(path.join(place, name)).pipe(Effect.orElseSucceed(() => false))
-    if (place.endsWith(".safetensors")) return place
+    const there = (name: string) => fs.exists(path.join(location, name)).pipe(Effect.orElseSucceed(() => false))
+    if (location.endsWith(".safetensors")) return location
     if (yield* there("plan.json")) return undefined
-    return (yield* there(MODEL_FILE)) ? path.join(place, MODEL_FILE) : undefined
+    return (yield* there(MODEL_FILE)) ? path.join(location, MODEL_FILE) : undefined
   })
 
 /** Returns whether a file contains an adapter of a `tf.LayersModel`. */
@@ -43,8 +43,10 @@ export const loadAdapterFile = (file: string, source: string) =>
     const numbered = classes === undefined ? undefined : Array.from({ length: classes }, (_, i) => String(i))
     const description = yield* describeLayersClassifier(source, { head, labels: numbered })
     const model = yield* loadLayersClassifier(description, seed)
-    const held = yield* Effect.acquireRelease(restoredAdapter(model, saved, file), ({ close }) => Effect.promise(close))
-    const adapted = held.adapted as Adapted<LayersClassifier> // over the model that it was given
+    const restored = yield* Effect.acquireRelease(restoredAdapter(model, saved, file), ({ close }) =>
+      Effect.promise(close)
+    )
+    const adapted = restored.adapted as Adapted<LayersClassifier> // over the model that it was given
     const { labels, inputShape } = description
     const predict = (texts: ReadonlyArray<string>) =>
       predictionsOf(

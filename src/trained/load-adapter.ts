@@ -29,23 +29,23 @@ export interface LoadAdapterOptions {
 }
 
 /** Returns whether a place is an adapter rather than a run: a PEFT folder, even without its configuration, or a Hub repository. */
-export const isAdapter = (place: string) =>
+export const isAdapter = (location: string) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const there = (name: string) => fs.exists(path.join(place, name)).pipe(Effect.orElseSucceed(() => false))
-    if (/^hf:/.test(place) || (yield* there(ADAPTER_CONFIG))) return true
+    const there = (name: string) => fs.exists(path.join(location, name)).pipe(Effect.orElseSucceed(() => false))
+    if (/^hf:/.test(location) || (yield* there(ADAPTER_CONFIG))) return true
     return (yield* there(ADAPTER_WEIGHTS)) && !(yield* there("plan.json"))
   })
 
 /** Loads an adapter, until the scope closes. */
-export const loadAdapter = (place: string, options: LoadAdapterOptions = {}) =>
-  Effect.flatMap(describeAdapter(place, options), ({ open }) => open).pipe(ofDevice)
+export const loadAdapter = (location: string, options: LoadAdapterOptions = {}) =>
+  Effect.flatMap(describeAdapter(location, options), ({ open }) => open).pipe(ofDevice)
 
 /** Reads everything about an adapter except its weights. */
-export const describeAdapter = (place: string, { base, rows }: LoadAdapterOptions = {}) =>
+export const describeAdapter = (location: string, { base, rows }: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
-    const adapter = yield* readPeftAdapter(place)
+    const adapter = yield* readPeftAdapter(location)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
     const { own, adopting, sections } = yield* adopted(adapter, source, rows !== undefined)
     const data = { ...sections.data, ...(rows === undefined ? {} : yield* readAs(own, source, rows)) }
@@ -54,7 +54,7 @@ export const describeAdapter = (place: string, { base, rows }: LoadAdapterOption
     const kind = yield* loadKind(plan)
     const model = yield* kind.describe(plan)
     const sample = adopting.sample(kind.labelsOf(model))
-    return { directory: place, kind, plan, model, open: openAdapter({ kind, plan, model }, adapter, source, sample) }
+    return { directory: location, kind, plan, model, open: openAdapter({ kind, plan, model }, adapter, source, sample) }
   })
 
 /** Returns the data section for the rows to evaluate. */
@@ -72,7 +72,7 @@ const openAdapter = (
   sample: ReadonlyArray<object>
 ) =>
   Effect.gen(function* () {
-    const place = adapter.source
+    const location = adapter.source
     const selected = yield* Effect.fromResult(selectSites(plan, model))
     const planned = { plan, selected, model }
     const adapted = yield* injectToRestore(yield* kind.load(planned), planned)
@@ -80,7 +80,7 @@ const openAdapter = (
     const { left } = yield* kind.begin(adapted, adapter)
     if (left.length > 0) {
       const reason = `has no ${left.join(", ")}, and neither has ${source}: PEFT would initialize them randomly; train them, or pass a base model that has them with --base`
-      return yield* new RunError({ directory: place, reason })
+      return yield* new RunError({ directory: location, reason })
     }
     const run: LoadedRun = {
       kind,
@@ -90,8 +90,8 @@ const openAdapter = (
       steps: Number.NaN,
       inputs: {},
       sample,
-      predict: (asked, folder) => predictWith(kind, adapted, plan, asked, folder),
-      embed: (texts) => embedWith(place, kind, adapted, plan, texts)
+      predict: (inputs, folder) => predictWith(kind, adapted, plan, inputs, folder),
+      embed: (texts) => embedWith(location, kind, adapted, plan, texts)
     }
     return run
   }).pipe(ofDevice)
@@ -100,11 +100,11 @@ const openAdapter = (
 const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
   Effect.gen(function* () {
     for (const kind of kinds.toReversed()) {
-      const own = yield* kind
-      const { adopting } = own
+      const candidate = yield* kind
+      const { adopting } = candidate
       if (adopting === undefined) continue
       const sections = yield* adopting.sections(adapter, source, evaluated)
-      if (sections !== null) return { own, adopting, sections }
+      if (sections !== null) return { own: candidate, adopting, sections }
     }
     return yield* notOurs(adapter)
   })

@@ -6,9 +6,9 @@ import { selectSites } from "../plan/index.ts"
 import { type DescribedRun, withBase } from "./load-run.ts"
 
 /** Loads the model at `source` without trainable parameters, for `evaluateRun`, until the scope closes. */
-export const loadMerged = ({ kind, plan: written }: Pick<DescribedRun, "kind" | "plan">, source: string) =>
+export const loadMerged = ({ kind, plan: trainedPlan }: Pick<DescribedRun, "kind" | "plan">, source: string) =>
   Effect.gen(function* () {
-    const plan = withBase(written, source)
+    const plan = withBase(trainedPlan, source)
     const model = yield* kind.describe(plan)
     const selected = yield* Effect.fromResult(selectSites(plan, model))
     const adapted = yield* unadapted(yield* kind.load({ plan, selected, model }))

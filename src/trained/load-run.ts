@@ -24,7 +24,7 @@ import type { Network } from "../models/index.ts"
 import { type Inputs, runFolder } from "../output/index.ts"
 import { readPeftAdapter } from "../peft/index.ts"
 import { fromOf, injectToRestore, readPlan, selectSites, withRecorded } from "../plan/index.ts"
-import { begun } from "../run/index.ts"
+import { beginFromAdapter } from "../run/index.ts"
 import {
   checkBeginning,
   checkModel,
@@ -49,7 +49,7 @@ export interface LoadedRun extends Trained {
    * Predicts each text or row, in their order. For runs over arrays a text is a JSON list of numbers, for runs over images a path;
    * `folder`: base of relative paths, default the working directory.
    */
-  readonly predict: (asked: ReadonlyArray<Asked>, folder?: string) => ReturnType<typeof predictWith>
+  readonly predict: (inputs: ReadonlyArray<Asked>, folder?: string) => ReturnType<typeof predictWith>
   /** Returns one vector per text, in their order; fails if the run's model computes no embeddings. */
   readonly embed: (texts: ReadonlyArray<string>) => ReturnType<typeof embedWith>
 }
@@ -86,14 +86,14 @@ export const describeRun = (directory: string, options: { readonly base?: string
       const reason = `${path.basename(file)} is missing; expected the folder of a finished run, such as runs/<name>-1`
       return yield* new RunError({ directory, reason })
     }
-    const { plan: written } = yield* readPlan(folder.plan, [], { ofRun: true })
+    const { plan: savedPlan } = yield* readPlan(folder.plan, [], { ofRun: true })
     const record = yield* readRecord(folder)
-    yield* checkPlan(directory, record, written)
+    yield* checkPlan(directory, record, savedPlan)
     const { base: moved } = options
     const plan =
       moved === undefined
-        ? written
-        : withBase(written, /^hf:/.test(moved) || isUrl(moved) ? moved : path.resolve(moved))
+        ? savedPlan
+        : withBase(savedPlan, /^hf:/.test(moved) || isUrl(moved) ? moved : path.resolve(moved))
     const kind = yield* loadKind(plan)
     const model = yield* kind.describe(plan)
     yield* checkModel(directory, record, kind.baseOf(plan, model))
@@ -115,7 +115,7 @@ const openRun = ({
     const from = fromOf(plan)
     const again = from !== undefined && kind.asksBeginning?.(plan) === true
     yield* checkBeginning(directory, record, plan, again)
-    if (again) yield* begun(kind, adapted, yield* readPeftAdapter(from))
+    if (again) yield* beginFromAdapter(kind, adapted, yield* readPeftAdapter(from))
     yield* kind.restore(adapted, plan, folder.adapter)
     yield* compareAdapter(folder, record)
     const { steps, inputs } = record
@@ -126,7 +126,7 @@ const openRun = ({
       labels: kind.labelsOf(model),
       steps,
       inputs,
-      predict: (asked, folder) => predictWith(kind, adapted, plan, asked, folder),
+      predict: (questions, folder) => predictWith(kind, adapted, plan, questions, folder),
       embed: (texts) => embedWith(directory, kind, adapted, plan, texts)
     }
     return run
@@ -151,9 +151,9 @@ export const predictWith = (
   runner: Runner,
   adapted: Adapted<Network>,
   plan: RunPlan,
-  asked: ReadonlyArray<Asked>,
+  inputs: ReadonlyArray<Asked>,
   folder?: string
-) => runner.predict(adapted, plan, asked, folder).pipe(ofDevice)
+) => runner.predict(adapted, plan, inputs, folder).pipe(ofDevice)
 
 /** Returns the command that uses runs of a kind. */
 export const usedBy = (kind: LoadedKind, plan: RunPlan): string => kind.next(plan, "RUN").split(" ")[0]!

@@ -11,15 +11,17 @@ import { type DescribedRun, describeRun, type LoadedRun, loadRun, usedBy } from 
 import { RunError } from "./run-identity.ts"
 
 /** Loads a run or an adapter, until the scope closes. */
-export const loadTrained = (place: string, options: LoadAdapterOptions = {}) =>
-  Effect.flatMap(isAdapter(place), (foreign) => (foreign ? loadAdapter(place, options) : loadRun(place, options)))
+export const loadTrained = (location: string, options: LoadAdapterOptions = {}) =>
+  Effect.flatMap(isAdapter(location), (foreign) =>
+    foreign ? loadAdapter(location, options) : loadRun(location, options)
+  )
 
 /** Describes a run or an adapter without reading its weights. */
-export const describeTrained = (place: string, options: LoadAdapterOptions = {}) =>
+export const describeTrained = (location: string, options: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
-    const described: DescribedRun = yield* (yield* isAdapter(place))
-      ? describeAdapter(place, options)
-      : describeRun(place, options)
+    const described: DescribedRun = yield* (yield* isAdapter(location))
+      ? describeAdapter(location, options)
+      : describeRun(location, options)
     return described
   }).pipe(ofDevice)
 
@@ -35,19 +37,19 @@ export interface Embedder {
  * Loads a run or adapter that computes embeddings, or a plain encoder: its folder, or hf:owner/name (an adapter if a base is given for it);
  * until the scope closes.
  */
-export const loadEmbedder = (place: string, options: LoadAdapterOptions = {}) =>
+export const loadEmbedder = (location: string, options: LoadAdapterOptions = {}) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const isRun = yield* fs.exists(path.join(place, "plan.json")).pipe(Effect.orElseSucceed(() => false))
-    const onHub = /^hf:/.test(place) && options.base === undefined
-    const trained = isRun || (!onHub && (yield* isAdapter(place)))
-    const embedder: Embedder = trained ? yield* embedderOf(place, options) : yield* openEmbedder(place)
+    const isRun = yield* fs.exists(path.join(location, "plan.json")).pipe(Effect.orElseSucceed(() => false))
+    const onHub = /^hf:/.test(location) && options.base === undefined
+    const trained = isRun || (!onHub && (yield* isAdapter(location)))
+    const embedder: Embedder = trained ? yield* embedderOf(location, options) : yield* openEmbedder(location)
     return embedder
   })
 
-const embedderOf = (place: string, options: LoadAdapterOptions) =>
-  Effect.map(loadTrained(place, options), ({ embed, plan }) => ({
+const embedderOf = (location: string, options: LoadAdapterOptions) =>
+  Effect.map(loadTrained(location, options), ({ embed, plan }) => ({
     embed,
     batchSize: plan.training.evaluateBatchSize
   }))

@@ -54,7 +54,7 @@ export const mergeLoaded = <E extends { readonly message: string }, R>(
     }
     const target = out ?? path.join(directory, "merged")
     return yield* inNewFolder(target, (folder) =>
-      Effect.map(writeMergedRun(directory, load, folder), (written): MergeReport => ({ directory: target, ...written }))
+      Effect.map(writeMergedRun(directory, load, folder), (merged): MergeReport => ({ directory: target, ...merged }))
     )
   }).pipe(Effect.scoped, ofDevice, Effect.withSpan("merge"))
 
@@ -67,25 +67,25 @@ export const writeMergedRun = <E extends { readonly message: string }, R>(
   Effect.gen(function* () {
     const path = yield* Path.Path
     const outer = yield* Effect.scope
-    const written = yield* Effect.scoped(
+    const merged = yield* Effect.scoped(
       Effect.flatMap(load, (run) =>
         Effect.flatMap(Effect.promise(run.kind.publisher), ({ merge }) =>
           Effect.gen(function* () {
             const splits = yield* Scope.provide(splitsOf(run), outer)
-            const written = yield* merge(run, splits, directory, folder)
-            return { ...written, split: run.sample === undefined ? written.split : ("sample" as const) }
+            const merged = yield* merge(run, splits, directory, folder)
+            return { ...merged, split: run.sample === undefined ? merged.split : ("sample" as const) }
           })
         )
       )
     )
-    const { split, unmerged, width, words } = written
+    const { split, unmerged, width, words } = merged
     yield* working("comparing the merged model with the run")
-    const comparison = compareOutputs(unmerged, yield* Effect.scoped(written.merged), width, words)
+    const comparison = compareOutputs(unmerged, yield* Effect.scoped(merged.merged), width, words)
     const check: MergeCheck = { split, ...comparison, words, bound: MERGE_BOUND }
     // not `>`: NaN must not count as a match
     if (!(check.relativeDifference <= MERGE_BOUND)) return yield* new MergeRefused({ run: directory, ...check })
-    yield* writeFileAtomic(path.join(folder, "README.md"), written.readme(check))
-    const report: Omit<MergeReport, "directory"> = { tensors: written.counts, check }
+    yield* writeFileAtomic(path.join(folder, "README.md"), merged.readme(check))
+    const report: Omit<MergeReport, "directory"> = { tensors: merged.counts, check }
     return report
   })
 

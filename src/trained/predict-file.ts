@@ -40,12 +40,12 @@ export const predictedRows = (
   { records, rows: of }: CheckedRows,
   folder?: string
 ) => {
-  let done = 0
+  let predicted = 0
   return records.pipe(
     Stream.grouped(plan.training.evaluateBatchSize),
     Stream.tap((some) => {
-      const before = done
-      done += some.length
+      const before = predicted
+      predicted += some.length
       return working("predicting", { done: before, of, unit: "rows" })
     }),
     Stream.mapEffect((placed: ReadonlyArray<Placed<Fields>>) =>
@@ -86,11 +86,11 @@ export const predictFile = (
       (handle) =>
         Effect.gen(function* () {
           const append = (text: string) => Effect.mapError(handle.writeAll(encoder.encode(text)), failed)
-          const taken = new Set(checked.columns)
+          const existing = new Set(checked.columns)
           let writer: RowWriter | undefined
           yield* predictedRows(run, checked, path.dirname(data)).pipe(
             Stream.runForEach((rows) => {
-              const all = rows.map(({ row, prediction }) => ({ row, own: renamed(columnsSaid(prediction), taken) }))
+              const all = rows.map(({ row, prediction }) => ({ row, own: renamed(columnsSaid(prediction), existing) }))
               const first = writer === undefined
               writer ??= write([...checked.columns, ...cells(all[0]!.own)], checked.table)
               const { head, row: line } = writer
@@ -129,14 +129,15 @@ export const columnsSaid = ({ label, labels, probabilities, values }: Prediction
 }
 
 /** Returns the names of the fields that fit into a table cell. */
-const cells = (own: Fields): ReadonlyArray<string> => Object.keys(own).filter((name) => typeof own[name] !== "object")
+const cells = (fields: Fields): ReadonlyArray<string> =>
+  Object.keys(fields).filter((name) => typeof fields[name] !== "object")
 
 /** Renames fields whose name is already a column. */
-const renamed = (own: Fields, taken: ReadonlySet<string>): Fields =>
-  Object.fromEntries(Object.entries(own).map(([name, value]) => [freeName(name, taken), value]))
+const renamed = (fields: Fields, existing: ReadonlySet<string>): Fields =>
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [freeName(name, existing), value]))
 
-const freeName = (name: string, taken: ReadonlySet<string>): string => {
+const freeName = (name: string, existing: ReadonlySet<string>): string => {
   let free = name
-  for (let n = 2; taken.has(free); n++) free = `${name}_${n}`
+  for (let n = 2; existing.has(free); n++) free = `${name}_${n}`
   return free
 }

@@ -90,7 +90,7 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
       }
     })
 
-  const asked = (content: CausalContent): Effect.Effect<ReadonlyArray<Asked>, string> => {
+  const inputsOf = (content: CausalContent): Effect.Effect<ReadonlyArray<Asked>, string> => {
     if (content.kind === "text")
       return Effect.fail("is a plain text without a question; use completions or conversations")
     if (content.kind === "completion") {
@@ -116,7 +116,7 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
         "the conversation does not end with a trained answer of the assistant, so there is no expected answer"
       )
     }
-    return Effect.map(turn(content, last), (one) => [one])
+    return Effect.map(turn(content, last), (input) => [input])
   }
 
   return (rows: ReadonlyArray<CausalRow>) =>
@@ -124,9 +124,9 @@ export const questions = ({ model }: Adapted<CausalModel>, options: QuestionOpti
       const all: Array<Question> = []
       const problems: Array<string> = []
       for (const { where, content } of rows) {
-        const found = yield* Effect.result(asked(content))
-        if (found._tag === "Failure") problems.push(`${where}: ${found.failure}`)
-        else all.push(...found.success.map((one) => ({ where, content, ...one })))
+        const inputs = yield* Effect.result(inputsOf(content))
+        if (inputs._tag === "Failure") problems.push(`${where}: ${inputs.failure}`)
+        else all.push(...inputs.success.map((input) => ({ where, content, ...input })))
       }
       if (problems.length === 0) return all
       return yield* new DataError({ where: rows[0]!.where, problems, total: problems.length })

@@ -90,7 +90,12 @@ export const readRecord = ({ directory, report }: RunFolder) =>
   })
 
 const failed = (directory: string, reason: string, differences: ReadonlyArray<string>) =>
-  Effect.fail(new RunError({ directory, reason: [reason, listedLines(differences, (one) => `  ${one}`)].join("\n") }))
+  Effect.fail(
+    new RunError({
+      directory,
+      reason: [reason, listedLines(differences, (difference) => `  ${difference}`)].join("\n")
+    })
+  )
 
 /**
  * Returns the parts of a plan that determine the outputs of a trained model: neither the paths of its files, which may have moved, nor how
@@ -164,7 +169,8 @@ export const compareRows = (inputs: Inputs, plan: RunPlan, splits: Splits) =>
   Effect.gen(function* () {
     // a held-out share changes with the training rows
     const validation = typeof plan.data.validation === "number" ? "data.train" : "data.validation"
-    const bears = (name: string) => [validation, "data.test"].some((own) => name === own || name === `${own}.images`)
+    const bears = (name: string) =>
+      [validation, "data.test"].some((field) => name === field || name === `${field}.images`)
     const differences = inputDifferences(inputs, yield* dataInputs(plan, splits), bears)
     yield* notices(
       differences.map((difference) => `note: ${difference}: its numbers are not comparable with run.json's`)
