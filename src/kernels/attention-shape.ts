@@ -1,4 +1,4 @@
-/** What attention needs to know of its heads, scores and places, in every backend. */
+/** Heads, scores and positions of an attention, in every backend. */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
 
 /** Heads, scores and visible keys of an attention. */

@@ -159,7 +159,7 @@ export const declaredKernels = (): ReadonlyArray<Kernel> => [...kernels.values()
 /** Returns the layout of a kernel. Throws if `declareKernel` did not create the kernel. */
 export const layoutOf = (kernel: Kernel): Layout => {
   const layout = layouts.get(kernel)
-  if (layout === undefined) throw new Error(`${nameOf(kernel)} is not a declared kernel (declareKernel)`)
+  if (layout === undefined) throw new Error(`${nameOf(kernel)} is not a declared kernel: call declareKernel`)
   return layout
 }
 
@@ -176,10 +176,11 @@ export const declareKernel = <
 ): Kernel<B, W, E> => {
   const { name, buffers, words, split } = kernel
   const entry: EntryTypes = kernel.entry ?? {}
-  if (kernels.has(name)) throw new Error(`the kernel ${name} is declared twice`)
+  if (kernels.has(name)) throw new Error(`kernel ${name} is already declared`)
   const implicit = kernel.entry === undefined ? (split === undefined ? {} : IMPLICIT.split) : IMPLICIT.entry
   const all = [words, implicit, buffers].flatMap((types: EntryTypes) => Object.entries(types))
-  if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`the kernel ${name} has a name twice`)
+  if (new Set(all.map(([field]) => field)).size < all.length)
+    throw new Error(`kernel ${name}: two of its fields have the same name`)
   const [fields, size] = placed(Object.fromEntries(all))
   const [entryFields, entrySize] = placed(entry)
   const className = kernel.structure ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
@@ -205,12 +206,11 @@ export const refuseOthers = (
     const [type, value] = [declared[name]!, values[name]]
     if (value === undefined && typeof type !== "string" && type.optional) continue
     if (typeof type === "string" ? typeof value !== "number" : typeof value !== "object" || value === null) {
-      throw new Error(`${kernel}: its ${what} lack ${name}; ${listOf(declared, values)}`)
+      throw new Error(`${kernel}: ${what}: missing or invalid ${name}; ${listOf(declared, values)}`)
     }
   }
   for (const name in values) {
-    if (!(name in declared))
-      throw new Error(`${kernel}: it has no ${name} among its ${what}; ${listOf(declared, values)}`)
+    if (!(name in declared)) throw new Error(`${kernel}: ${what}: unknown ${name}; ${listOf(declared, values)}`)
   }
 }
 

@@ -82,6 +82,6 @@ export const dropoutOnWasm = (engine: WasmEngine, x: TensorInfo, mask: DropoutMa
  */
 export const dropout = <T extends Tensor>(x: T, mask: DropoutMask): T => {
   const { rate } = mask
-  if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: a rate of ${rate} is not in [0, 1)`)
+  if (!(rate >= 0 && rate < 1)) throw new Error(`dropout: rate ${rate}: expected a number in [0, 1)`)
   return rate === 0 ? (tf.clone(x) as T) : (kernel({ x }, maskOf(mask))[0]! as T)
 }

@@ -2,7 +2,7 @@
  * Rows of a table, W[:, ids]ᵀ: what a linear layer computes of one-hot rows, without the rows.
  *
  * The table is a linear weight, W [out, in], as everywhere: what is gathered are its columns, so that no table is
- * turned over. Gradients reach W, as sums over the places that named a row.
+ * transposed. Gradients reach W, as sums over the places that named a row.
  *
  * With factors, W + s·BA: rows of Aᵀ are gathered as those of Wᵀ are, y = W[:, ids]ᵀ + A[:, ids]ᵀ·(s·B)ᵀ, and there is
  * no product over the vocabulary.

@@ -1,4 +1,4 @@
-/** What `loraLinears` is given. */
+/** Inputs of `loraLinears`. */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import type { FrozenMatrix } from "../tensors/index.ts"
 

@@ -1,7 +1,7 @@
 /**
  * The patches under a convolution's kernel as rows, so that a convolution is a linear layer: y = patches·Wᵀ, where W
  * [out, kernel·in] is the kernel as a matrix. So an adapter meets a matrix there as anywhere else, and the paper's
- * theory holds as it is.
+ * theory holds unchanged.
  *
  *   P[(n, i, j), (k, l, c)] = x[n, i·stride + k·dilation + first, …, c], 0 beyond the edge
  *   dx = Σ of dP over all places of a pixel

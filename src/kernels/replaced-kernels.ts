@@ -1,5 +1,5 @@
 /**
- * Kernels of ours in the place of tfjs' own. tfjs keeps kernels in one global map per backend *name*; so they are installed when a
+ * Replaces kernels of tfjs with kernels of this package. tfjs keeps kernels in one global map per backend *name*; so they are installed when a
  * device opens and taken out when it closes, and a program that opens the backend by itself later gets the stock ones.
  */
 import type { TensorInfo } from "@tensorflow/tfjs-core"
@@ -40,7 +40,9 @@ export const installKernels = <Backend>(
   for (const [name, make] of Object.entries(replaced)) {
     const stock = tf.getKernel(name, backendName)
     if (stock === undefined)
-      throw new Error(`tfjs' ${backendName} backend has no kernel ${name}: expected version ${TFJS_VERSION}`)
+      throw new Error(
+        `tfjs' ${backendName} backend lacks ${name}: expected version ${TFJS_VERSION}, install exactly that version`
+      )
     tf.unregisterKernel(name, backendName)
     register(name, make(stock.kernelFunc as unknown as Kernel<Backend>))
     undo.push(() => {

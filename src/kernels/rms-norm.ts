@@ -2,7 +2,7 @@
  * RMS normalization over the last axis, of a sum where there is a residual branch, as one kernel.
  *
  *   s = x + residual      r = 1/√(mean s² + ε)      y = γ·s·r
- *   ds = r·(g − s·r·mean(g·s·r)),  g = γ·dy      dx = d(residual) = ds, + the gradient of s where s goes on      dγ = Σ dy·s·r
+ *   ds = r·(g − s·r·mean(g·s·r)),  g = γ·dy      dx = d(residual) = ds, + the gradient of s where s is used again      dγ = Σ dy·s·r
  *
  * A block that normalizes first needs s again, for its next sum. `rmsNormAndSum` hands it out as a second output with a gradient of
  * its own, which the backward pass adds where it makes ds: a sum of its own would read s once more, and write and read the gradient once

@@ -42,7 +42,7 @@ export class NotFiniteMatrix extends RangeError {
   readonly column: number
   readonly value: number
   constructor(row: number, column: number, value: number) {
-    super(`entry [${row}, ${column}] is ${value}; a matrix with entries that are not finite has no singular values`)
+    super(`entry [${row}, ${column}] is ${value}; singular values require finite entries`)
     this.name = "NotFiniteMatrix"
     this.row = row
     this.column = column

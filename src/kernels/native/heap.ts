@@ -1,4 +1,4 @@
-/** Native kernels in the place of a wasm module's, on its memory. What opens the library is `library.ts`; a page has neither. */
+/** Replaces a wasm module's kernels with native ones, on its memory. `library.ts` opens the library; pages load neither. */
 import type { Foreign, Pointer } from "../../ffi/index.ts"
 import type { WasmEngine } from "../wasm/engine.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"

@@ -27,14 +27,14 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
   const { open, text, pointerTo } = foreign
   const { describe } = open(file, { describe: { parameters: [], result: "pointer" } })
   const [best, ...names] = text(describe()).split(" ")
-  if (!best) throw new Error(`${file} has no kernels for this processor`)
+  if (!best) throw new Error(`${file} contains no kernels for this processor`)
   // each has those before it
   const x64 = ["avx2", "avx512"]
   const available = x64.includes(best) ? x64.slice(0, x64.indexOf(best) + 1) : [best]
   const instructions = wanted ?? best
   if (!available.includes(instructions))
     throw new Error(
-      `TFJS_LORA_PRO_INSTRUCTIONS: found "${instructions}"; this processor has ${available.join(" and ")}`
+      `TFJS_LORA_PRO_INSTRUCTIONS: found "${instructions}"; this processor supports ${available.join(" and ")}`
     )
   const calls = open(file, Object.fromEntries(names.map((name) => [`${name}_${instructions}`, KERNEL])))
   return {
@@ -47,7 +47,7 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
   }
 }
 
-/** What maps files (`c/mapped.c`). */
+/** Opens the functions that map files (`c/mapped.c`). */
 const mappingOf = ({ open, text, pointerTo, addressOf }: Foreign, library: string): NativeLibrary["mapFile"] => {
   const calls = open(library, {
     map_file: { parameters: ["pointer", "u64"], result: "pointer" },

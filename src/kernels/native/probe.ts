@@ -1,4 +1,4 @@
-/** Whether a native library computes: a product of each kind on a memory of its own, beside the sums written out. */
+/** Tests a native library: computes a product of each kind on separate memory and compares it with plain sums. */
 import { layoutOf } from "../declaration.ts"
 import { type ArgumentViews, writeArguments } from "../wasm/arguments.ts"
 import { MOST_WORDS } from "../wasm/engine.ts"
@@ -26,7 +26,7 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
   }
   for (const kind of ["nt", "nn", "tn"] as const) {
     const call = library.kernels.get(kind)
-    if (call === undefined) return `it has no ${kind}`
+    if (call === undefined) return `kernel ${kind} is missing`
     for (let i = 0; i < M * K; i++) floats[A / 4 + i] = term(i)
     for (let i = 0; i < N * K; i++) floats[B / 4 + i] = term(i + 3)
     const own = KERNELS[kind]
@@ -55,7 +55,7 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
         for (let p = 0; p < K; p++)
           sum += at(A, kind === "tn" ? p * M + i : i * K + p) * at(B, kind === "nt" ? j * K + p : p * N + j)
         const found = at(C, i * N + j)
-        if (found !== sum) return `an element of a product (${kind}) is ${found}, and not ${sum}`
+        if (found !== sum) return `an element of a product (${kind}) is ${found}, expected ${sum}`
       }
   }
   return undefined

@@ -39,7 +39,7 @@ export const writeArguments = (
 ): number => {
   const { name, split, entry = {} } = kernel
   const size = layout.size + entries.length * layout.entrySize
-  if (size > MOST_WORDS) throw new Error(`${name}: ${size} words of arguments are more than ${MOST_WORDS}`)
+  if (size > MOST_WORDS) throw new Error(`${name}: ${size} argument words exceed ${MOST_WORDS}`)
 
   /** Whether the values are those of the fields, no less and no more. */
   const write = (fields: ReadonlyArray<Field>, start: number, values: Values): boolean => {

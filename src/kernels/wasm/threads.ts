@@ -82,7 +82,7 @@ const finish = (words: Int32Array, chunks: number): void => {
   while (true) {
     const done = Atomics.load(words, Word.DONE)
     if (done === chunks) return
-    if (Atomics.load(words, Word.FAILED) !== 0) throw new Error("a kernel of the wasm device failed in a worker")
+    if (Atomics.load(words, Word.FAILED) !== 0) throw new Error("a wasm kernel failed in a worker")
     Atomics.wait(words, Word.DONE, done, NAP)
   }
 }
@@ -152,7 +152,7 @@ export const startEngine = async (
     const room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
     const chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work)
     const index = names.indexOf(kernel.name)
-    if (index < 0) throw new Error(`the wasm binaries have no kernel ${kernel.name}: bun run kernels makes them`)
+    if (index < 0) throw new Error(`the wasm binaries lack the kernel ${kernel.name}: build them with bun run kernels`)
     compute(index, chunks, room)
     return chunks
   }

@@ -91,7 +91,7 @@ fn ${name}(${Object.keys(reads).map((input) => `${input}: V`)}) -> array<V, ${re
 export const eachRow = ({ outputs }: ExpressionKernel): string => {
   const names = new Names()
   const passes = passesOf(outputs).map(({ before, loads, each, stores, sums }, i) => {
-    if (sums.length > 2) throw new Error(`${sums.length} sums in one pass over a row are more than 2`)
+    if (sums.length > 2) throw new Error(`${sums.length} sums in one pass over a row: the maximum is 2`)
     const lines = [
       ...loads.map(
         ([buffer, operation]) =>

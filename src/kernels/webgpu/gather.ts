@@ -73,7 +73,7 @@ export const gatherOnWebgpu = (engine: WebgpuEngine, { window, rows, width, ids,
 const rowsOfWindow = (width: number, limit: number): number => {
   const step = ARENA_ALIGNMENT / greatestCommonDivisor(width, ARENA_ALIGNMENT)
   const rows = Math.floor(limit / (4 * width * step)) * step
-  if (rows === 0) throw new Error(`webgpu: rows of ${width} numbers cannot be read in windows of ${limit} bytes`)
+  if (rows === 0) throw new Error(`webgpu: a row of ${width} numbers does not fit in a window of ${limit} bytes`)
   return rows
 }
 

@@ -13,6 +13,6 @@ export const providePrograms = (programs: typeof Programs): void => {
 
 /** Returns the loaded programs, for code that has an engine. Throws if they were not provided. */
 export const programs = (): typeof Programs => {
-  if (loaded === undefined) throw new Error("a webgpu engine was provided without its programs (providePrograms)")
+  if (loaded === undefined) throw new Error("the webgpu programs are not loaded: call providePrograms first")
   return loaded
 }

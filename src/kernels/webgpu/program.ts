@@ -66,7 +66,7 @@ export const program = <Buffers extends string, Words extends string>({
 }: Declaration<Buffers, Words>): Program<Buffers, Words> => {
   const bindings = Object.entries<BufferType>(buffers)
   if (bindings.length > MOST_BUFFERS)
-    throw new Error(`${name} binds ${bindings.length} buffers, more than ${MOST_BUFFERS}`)
+    throw new Error(`${name} binds ${bindings.length} buffers: the maximum is ${MOST_BUFFERS}`)
   const fields = Object.entries<WgslWord>(words).map(([word, type]) => `${word}: ${type}, `)
   const code = `struct Words { groups: u32, quietNan: u32, ${fields.join("")}}
 @group(0) @binding(0) var<uniform> words: Words;

@@ -216,8 +216,7 @@ const refuseAliases = ({ name, buffers }: Program, spans: ReadonlyArray<BufferSp
     const other = spans.findIndex(
       (span, j) => j !== i && span.buffer === own.buffer && !(writes(j) && areApart(span, own))
     )
-    if (other >= 0)
-      throw new Error(`webgpu: ${name} would write ${names[i]} into the buffer that it has as ${names[other]}`)
+    if (other >= 0) throw new Error(`webgpu: ${name}: ${names[i]}, which it writes, overlaps ${names[other]}`)
   }
 }
 

@@ -121,18 +121,22 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
     onWebgpu((engine) => {
       const [x, y] = [tf.ones([5]), engine.output([5])]
       // @ts-expect-error: a word is missing
-      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1 }, 1)).toThrow("Line: its words lack start")
+      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1 }, 1)).toThrow(
+        "Line: words: missing or invalid start"
+      )
       // @ts-expect-error: a word too many
-      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1, start: 0, end: 1 }, 1)).toThrow("has no end among")
+      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1, start: 0, end: 1 }, 1)).toThrow("words: unknown end")
       // @ts-expect-error: a buffer is misspelt
-      expect(() => engine.run(line, { x, z: y }, { size: 5, slope: 1, start: 0 }, 1)).toThrow("its buffers lack y")
+      expect(() => engine.run(line, { x, z: y }, { size: 5, slope: 1, start: 0 }, 1)).toThrow(
+        "buffers: missing or invalid y"
+      )
     }))
 
   test("a buffer that would be read and written at once is refused, with the program's name", () =>
     onWebgpu((engine) => {
       const x = tf.ones([5])
       expect(() => engine.run(line, { x, y: x }, { size: 5, slope: 1, start: 0 }, 1)).toThrow(
-        /Line would write y into the buffer that it has as x/
+        /Line: y, which it writes, overlaps x/
       )
     }))
 
