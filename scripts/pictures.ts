@@ -4,11 +4,11 @@
  *   bun scripts/pictures.ts                   those of docs/images/, of real runs and a study on the movie sentences, in about six minutes
  *   bun scripts/pictures.ts --every FOLDER    every page and state at three widths, light and dark, into a folder to look at
  *   … --only "run|new.*"                      of those pages alone, by their names
- *   … --runs FOLDER                           of the runs and the study in a folder, which are not trained again
+ *   … --runs FOLDER                           of the runs and the study in a folder, which are not trained again; of its other runs, too
  *
  * The conversation in docs/images/ is of a run that takes longer, and stays.
  */
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
@@ -132,6 +132,8 @@ const picturesOfEvery = async (into: string) => {
   mkdirSync(into, { recursive: true })
   const runs = join(folder, "runs")
   const id = (name: string) => encodeURIComponent(`runs/${name}`)
+  // runs of other kinds, which the folder of --runs may have
+  const others = readdirSync(runs).filter((name) => !Object.keys(trained).includes(`runs/${name}`))
   const copied = (name: string) => cpSync(join(runs, "lora-pro"), join(runs, name), { recursive: true })
   // one that stopped after its first steps, one whose plan is all that there is, and one with a long name
   copied("stopped-1")
@@ -162,7 +164,26 @@ const picturesOfEvery = async (into: string) => {
     await page.getByRole("button", { name: "Predict" }).click()
     await page.getByText("With the adapter").first().waitFor()
   }
+  const lora = JSON.parse(readFileSync(plan("movies-lora"), "utf8"))
+  const examples = join(repository, "examples")
+  /** Starts a run on a file of the examples: of 100,000 steps, or one that does not exist. */
+  const start = (name: string, file: string) => {
+    const model = { ...lora.model, source: join(examples, "models", "minilm") }
+    const data = { format: "classification", train: join(examples, "data", file), maxLength: 32 }
+    return full.studio.call("start", {
+      name,
+      plan: { ...lora, model, data, training: { steps: 100_000, batchSize: 8 } }
+    })
+  }
+  const inState = (state: string) => (page: Page) => page.locator(`.state.${state}`).first().waitFor()
   const states: ReadonlyArray<State> = [
+    ...others.flatMap(
+      (name): ReadonlyArray<State> => [
+        { name: `run-${name}`, place: `runs/${id(name)}` },
+        { name: `try-${name}`, place: `try/${id(name)}` },
+        { name: `export-${name}`, place: `export/${id(name)}` }
+      ]
+    ),
     { name: "home", place: "home" },
     { name: "home-empty", place: "home", isEmpty: true },
     { name: "run", place: `runs/${id("lora-pro")}` },
@@ -172,6 +193,34 @@ const picturesOfEvery = async (into: string) => {
     { name: "run-missing", place: `runs/${id("nowhere")}` },
     { name: "runs", place: "runs" },
     { name: "runs-compared", place: "runs", reach: tickThree },
+    {
+      name: "runs-grouped",
+      place: "runs",
+      reach: async (page) => {
+        await page.getByLabel("Group by").selectOption("method")
+        await page.getByText("Columns", { exact: true }).click()
+      }
+    },
+    {
+      name: "runs-filtered",
+      place: "runs",
+      reach: async (page) => {
+        await page.getByLabel("Group by").selectOption("")
+        await page.getByRole("searchbox").fill("nothing like this")
+        await page.getByText("No run matches").waitFor()
+        // the list remembers
+        await page.getByRole("searchbox").fill("")
+        await page.getByLabel("Show", { exact: true }).selectOption("Archived")
+      }
+    },
+    {
+      name: "runs-removal",
+      place: "runs",
+      reach: async (page) => {
+        await page.getByLabel("Show", { exact: true }).selectOption({ index: 0 })
+        await page.getByRole("button", { name: "Remove lora", exact: true }).click()
+      }
+    },
     { name: "runs-empty", place: "runs", isEmpty: true },
     { name: "compare", place: "compare" },
     { name: "compare-empty", place: "compare", isEmpty: true },
@@ -199,7 +248,29 @@ const picturesOfEvery = async (into: string) => {
         await page.getByRole("button", { name: "Train", exact: true }).click()
         await page.locator(".uplot").first().waitFor()
       }
-    }
+    },
+    {
+      name: "run-waiting",
+      place: "runs",
+      reach: async (page) => {
+        await start("long", "movies/train.jsonl")
+        await start("next", "movies/train.jsonl")
+        await page.getByRole("link", { name: "next-1" }).click()
+        await inState("waiting")(page)
+      }
+    },
+    { name: "run-long", place: `runs/${id("long-1")}`, reach: inState("training") },
+    {
+      name: "run-failed",
+      place: "runs",
+      reach: async (page) => {
+        const { id: lost } = await start("lost", "nowhere.jsonl")
+        await full.studio.call("resume", { id: lost, now: true })
+        await page.getByRole("link", { name: "lost-1" }).click()
+        await inState("failed")(page)
+      }
+    },
+    { name: "runs-under-way", place: "runs", reach: inState("waiting") }
   ]
   const only = asked.only === undefined ? undefined : new RegExp(`^(${asked.only})$`)
   for (const { name, place, isEmpty, reach } of states.filter(({ name }) => only === undefined || only.test(name))) {
