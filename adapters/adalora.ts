@@ -268,11 +268,15 @@ export const adalora: AdapterMethod<AdaloraOptions, typeof AdaloraConfig.Encoded
       label: methodFacts.adalora.label,
       ranked: true,
       learningRates: [4e-3, 1e-2, 2e-2, 4e-2],
-      section: ({ rank, alpha, selection, own }) => ({
+      section: ({ rank, alpha, selection, options }) => ({
         method: "adalora",
-        ...(own === undefined
+        ...(options === undefined
           ? {}
-          : { budget: own.budget, sensitivityBetas: own.sensitivityBetas, orthogonality: own.orthogonality }),
+          : {
+              budget: options.budget,
+              sensitivityBetas: options.sensitivityBetas,
+              orthogonality: options.orthogonality
+            }),
         rank,
         alpha,
         ...selection

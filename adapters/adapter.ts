@@ -142,7 +142,7 @@ export interface ComparedSections<Options> {
     Pick<Extract<Written, { readonly method: "full" }>, "targets" | "exclude" | "modulesToSave">
   >
   /** the plan's section, if it is of this method */
-  readonly own: Options | undefined
+  readonly options: Options | undefined
 }
 
 /** A method of `compare`: this adapter with AdamW. */

@@ -91,11 +91,11 @@ export const factorSize = (site: LinearSite, { rank, init }: LoraOptions) => {
 /** Another scaling or init of LoRA, as a method of `compare`. */
 const compared =
   (kind: LoraConfig["init"]["kind"], scaling: LoraConfig["scaling"] = "standard") =>
-  ({ rank, alpha, overrides, selection, own }: ComparedSections<LoraOptions>) =>
+  ({ rank, alpha, overrides, selection, options }: ComparedSections<LoraOptions>) =>
     ({
       method: "lora",
       scaling,
-      init: own?.init.kind === kind ? own.init : { kind },
+      init: options?.init.kind === kind ? options.init : { kind },
       rank,
       alpha,
       overrides,

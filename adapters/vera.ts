@@ -179,9 +179,9 @@ export const vera: AdapterMethod<VeraOptions, typeof VeraConfig.Encoded> = {
       label: methodFacts.vera.label,
       ranked: true,
       learningRates: [4e-3, 1e-2, 2e-2, 4e-2],
-      section: ({ rank, selection, own }) => ({
+      section: ({ rank, selection, options }) => ({
         method: "vera",
-        ...(own === undefined ? {} : { dInitial: own.dInitial, projectionKey: own.projectionKey }),
+        ...(options === undefined ? {} : { dInitial: options.dInitial, projectionKey: options.projectionKey }),
         rank,
         ...selection
       })

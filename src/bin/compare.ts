@@ -81,7 +81,7 @@ const study = (flags: CompareGiven) =>
     const finished = yield* finishedResults(open.folder)
     const results = finished ?? (yield* runStudy(flags, open, storage, live))
     if (finished !== undefined) yield* live.tell(`the study in ${open.folder} is already finished; nothing to run`)
-    const verdict = yield* writeVerdict(open.written, results, open.folder)
+    const verdict = yield* writeVerdict(open.portable, results, open.folder)
     yield* flags.json
       ? printJson({ folder: open.folder, ...verdictJson(verdict) })
       : print(textOf(open.folder, verdict))

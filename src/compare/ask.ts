@@ -62,22 +62,22 @@ const headRateProblem = ({ optimizer }: RunPlan): ReadonlyArray<string> =>
       ]
 
 /** Returns the rates to try. A method that trains only the head uses the head's rate alone. */
-const gridOf = (plan: RunPlan, method: string, given: ReadonlyArray<number> | undefined): ReadonlyArray<number> => {
-  const own = comparedMethod(method).learningRates
-  return own.length === 0 ? [headRateOf(plan)] : [...(given ?? own)].sort((a, b) => a - b)
+const gridOf = (plan: RunPlan, method: string, chosen: ReadonlyArray<number> | undefined): ReadonlyArray<number> => {
+  const usual = comparedMethod(method).learningRates
+  return usual.length === 0 ? [headRateOf(plan)] : [...(chosen ?? usual)].sort((a, b) => a - b)
 }
 
 /** Returns the requested study. Fails with every unknown name and every duplicate value. */
-export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effect<Question, StudyError> =>
+export const questionOf = ({ plan, name }: PlanFile, request: Asked): Effect.Effect<Question, StudyError> =>
   Effect.suspend(() => {
-    const methods = asked.methods ?? DEFAULT_METHODS
-    const ranks = asked.ranks ?? ["rank" in plan.adapter ? plan.adapter.rank : 8]
+    const methods = request.methods ?? DEFAULT_METHODS
+    const ranks = request.ranks ?? ["rank" in plan.adapter ? plan.adapter.rank : 8]
     const problems = [
       ...unknownMethods(methods),
       ...repeated("--methods", methods),
       ...repeated("--ranks", ranks),
-      ...repeated("--learning-rates", asked.learningRates ?? []),
-      ...(asked.halving && asked.widen
+      ...repeated("--learning-rates", request.learningRates ?? []),
+      ...(request.halving && request.widen
         ? [
             "--widen: found with --halving; expected one of the two, since a rate that dropped out has no neighbours left"
           ]
@@ -86,17 +86,17 @@ export const questionOf = ({ plan, name }: PlanFile, asked: Asked): Effect.Effec
     ]
     if (problems.length > 0) return Effect.fail(new StudyError({ problems }))
     const from = (first: number, count: number) => Array.from({ length: count }, (_, i) => plan.seed + first + i)
-    const { device, storage, commonRate = null } = asked
+    const { device, storage, commonRate = null } = request
     return Effect.succeed({
       name,
       plan,
       methods: [...methods],
-      learningRates: Object.fromEntries(methods.map((method) => [method, gridOf(plan, method, asked.learningRates)])),
+      learningRates: Object.fromEntries(methods.map((method) => [method, gridOf(plan, method, request.learningRates)])),
       ranks: [...ranks].sort((a, b) => a - b),
-      seeds: from(0, asked.seeds),
-      freshSeeds: from(asked.seeds, asked.freshSeeds),
+      seeds: from(0, request.seeds),
+      freshSeeds: from(request.seeds, request.freshSeeds),
       commonRate,
-      strategy: asked.halving ? "halving" : asked.widen ? "widening" : "grid",
+      strategy: request.halving ? "halving" : request.widen ? "widening" : "grid",
       device,
       storage
     })
@@ -139,14 +139,14 @@ export const checkStudy = (study: Question, name: string) =>
   Effect.gen(function* () {
     const arms = armsOf(study)
     const plans = arms.map((arm) => ({ arm, ...plansOf(study, arm) }))
-    const problems = [...missingSplits(study, yield* measureOf(study.plan)), ...plans.flatMap((one) => one.problems)]
+    const problems = [...missingSplits(study, yield* measureOf(study.plan)), ...plans.flatMap((arm) => arm.problems)]
     const sound = plans.flatMap(({ arm, plan }) => (plan === undefined ? [] : [{ arm, plan }]))
     const first = sound[0]
     if (first === undefined) return yield* new StudyError({ problems })
     // files, labels and lengths are the same for all; only the sites depend on the method
     const resolved = yield* Effect.result(resolve(first.plan, name))
     if (Result.isFailure(resolved)) problems.push(...resolved.failure.problems)
-    else problems.push(...sound.slice(1).flatMap((one) => siteProblems(one, resolved.success)))
+    else problems.push(...sound.slice(1).flatMap((arm) => siteProblems(arm, resolved.success)))
     if (problems.length > 0) return yield* new StudyError({ problems: [...new Set(problems)] })
     return Result.getOrThrow(resolved)
   })

@@ -57,9 +57,9 @@ const followResults = (
 ) => {
   const results = new Map<string, TrialResult>()
   const awaited = new Map<string, Deferred.Deferred<TrialResult>>()
-  const take = (found: ReadonlyArray<TrialResult>) =>
+  const take = (fresh: ReadonlyArray<TrialResult>) =>
     Effect.forEach(
-      found.filter(({ trial }) => !results.has(trial.id)),
+      fresh.filter(({ trial }) => !results.has(trial.id)),
       (result) =>
         Effect.suspend(() => {
           results.set(result.trial.id, result)
@@ -77,8 +77,8 @@ const followResults = (
     results: () => [...results.values()],
     of: (trial: string) =>
       Effect.suspend(() => {
-        const known = results.get(trial)
-        if (known !== undefined) return Effect.succeed(known)
+        const result = results.get(trial)
+        if (result !== undefined) return Effect.succeed(result)
         const waiting = awaited.get(trial) ?? Deferred.makeUnsafe<TrialResult>()
         awaited.set(trial, waiting)
         return Deferred.await(waiting)
@@ -101,31 +101,32 @@ const DEATHS = 20
 const keepWorker = (folder: string, at: Coordinated, results: () => ReadonlyArray<TrialResult>) =>
   Effect.gen(function* () {
     const { program, threads, ranks, env, live } = at
-    const given = threads === undefined ? [] : ["--threads", String(threads)]
-    const args = ["compare", "--worker", "--out", folder, "--trial-ranks", String(ranks), ...given]
+    const threadFlags = threads === undefined ? [] : ["--threads", String(threads)]
+    const args = ["compare", "--worker", "--out", folder, "--trial-ranks", String(ranks), ...threadFlags]
     let deaths = 0
-    let known = -1
+    let resultsBefore = -1
     while (true) {
       const ended = yield* runOwn(program, args, () => Effect.void, env).pipe(
         Effect.mapError(({ message }) => new WorkerFailed({ reason: message }))
       )
       if (ended.code === 0) return yield* Effect.never // it found the study finished
-      const said = ended.stderr
+      const errors = ended.stderr
         .join("\n")
         .replace(/^\s*ERROR\s*/, "")
         .trim()
-      if (ended.code === 1) return yield* new WorkerFailed({ reason: said })
-      deaths = results().length === known ? deaths + 1 : 1
-      known = results().length
+      if (ended.code === 1) return yield* new WorkerFailed({ reason: errors })
+      deaths = results().length === resultsBefore ? deaths + 1 : 1
+      resultsBefore = results().length
       const how = ended.code === null ? "killed" : `ended with exit code ${ended.code}`
-      if (deaths > DEATHS) return yield* new WorkerFailed({ reason: `it was ${how} ${deaths} times in a row\n${said}` })
+      if (deaths > DEATHS)
+        return yield* new WorkerFailed({ reason: `it was ${how} ${deaths} times in a row\n${errors}` })
       yield* live.tell(`a worker was ${how}; a new one takes its place and resumes its trial from the checkpoint`)
       yield* Effect.sleep(LOOK)
     }
   })
 
 /** Runs the study to its end and returns every result, in trial order. */
-export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordinated) =>
+export const coordinate = ({ folder, study, portable }: StudyFolder, at: Coordinated) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const guard = yield* lockRun(folder)
@@ -137,7 +138,7 @@ export const coordinate = ({ folder, study, written }: StudyFolder, at: Coordina
     const database = yield* openDatabase(study.id)
     const queue = yield* openQueue(study.id)
     const relative = path.relative(process.cwd(), path.resolve(folder)) || "."
-    yield* patient(database.announce({ study: written, folder: relative }))
+    yield* patient(database.announce({ study: portable, folder: relative }))
     let reported = 0
     const follower = followResults(database, folder, guard, (error) =>
       reported++ > 0

@@ -84,7 +84,7 @@ export const openDatabase = (id: string): Effect.Effect<StudyDatabase, SqlError,
   Effect.gen(function* () {
     yield* created
     const sql = yield* SqlClient.SqlClient
-    const written = Schema.encodeSync(resultJson)
+    const encode = Schema.encodeSync(resultJson)
     const read = Schema.decodeSync(resultJson)
     return {
       announce: ({ study, folder }) =>
@@ -106,7 +106,7 @@ export const openDatabase = (id: string): Effect.Effect<StudyDatabase, SqlError,
         ),
       record: (result) =>
         Effect.gen(function* () {
-          yield* sql`INSERT INTO compare_results (study, trial, result) VALUES (${id}, ${result.trial.id}, ${written(result)})
+          yield* sql`INSERT INTO compare_results (study, trial, result) VALUES (${id}, ${result.trial.id}, ${encode(result)})
             ON CONFLICT (study, trial) DO NOTHING`
           yield* sql`DELETE FROM compare_progress WHERE study = ${id} AND trial = ${result.trial.id}`
         }),

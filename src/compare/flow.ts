@@ -85,12 +85,12 @@ const studyTrials = (study: Study, run: RunTrial, pick: PickRates) =>
     const swept = yield* sweep(study, run, pick)
     const finals = finalTrials(study, chosenRates(study, swept, pick))
     const common = commonTrials(study)
-    const isFinal = (trial: Trial) => finals.find((other) => sameRun(trial, other))
+    const isFinal = (trial: Trial) => finals.find((final) => sameRun(trial, final))
     // a common trial that is also a final one runs once, and is in both tables
     const results = yield* all([...finals, ...common.filter((trial) => isFinal(trial) === undefined)], run)
     const again = common.flatMap((trial) => {
       const twin = isFinal(trial)
-      const result = twin === undefined ? undefined : results.find((other) => other.trial.id === twin.id)
+      const result = twin === undefined ? undefined : results.find((candidate) => candidate.trial.id === twin.id)
       return result === undefined ? [] : [{ ...result, trial }]
     })
     return [...swept, ...results, ...again]

@@ -3,7 +3,7 @@ export { type Asked, checkStudy, countTrials, questionOf, StudyError } from "./a
 export { type Coordinated, coordinate, WorkerFailed } from "./coordinate.ts"
 export { queueLayer } from "./database.ts"
 export { type LiveTable, liveTable } from "./live.ts"
-export { type Measure, measureOf, shown } from "./measure.ts"
+export { formatValue, type Measure, measureOf } from "./measure.ts"
 export { comparedMethods, DEFAULT_METHODS, methodNames } from "./methods.ts"
 export { ownProgram, type Program } from "./own-process.ts"
 export {

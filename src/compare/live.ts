@@ -5,7 +5,7 @@
 import * as Effect from "effect/Effect"
 import { counted, duration, percent, printable, printableLine, scientific, score } from "../boundary/index.ts"
 import type { Progress } from "./database.ts"
-import { type Measure, shown } from "./measure.ts"
+import { formatValue, type Measure } from "./measure.ts"
 import type { Score, Trial, TrialResult } from "./study.ts"
 
 interface Standing {
@@ -27,18 +27,18 @@ export const trialText = ({ stage, method, rank, learningRate, seed, share }: Tr
   ].join(", ")
 
 /** Returns the line of a trial's result, on the split that judges its stage. */
-export const resultLine = (measure: Measure, result: TrialResult, done: number, most: number): string => {
+export const resultLine = (measure: Measure, result: TrialResult, finished: number, most: number): string => {
   const { trial, status, reason = "" } = result
-  const start = `[${done}/${most}] ${trialText(trial)}: `
+  const start = `[${finished}/${most}] ${trialText(trial)}: `
   if (status === "failed") return `${start}failed: ${reason.split("\n")[0]}`
   const split = trial.stage === "sweep" ? "validation" : "test"
   const { [measure.name]: reached = null, loss = null }: Partial<Score> = result[split] ?? {}
-  const said = [
+  const parts = [
     ...(loss === null ? [] : [`${split} loss ${score(loss)}`]),
-    ...(reached === null ? [] : [`${measure.label} ${shown(measure, reached)}`]),
+    ...(reached === null ? [] : [`${measure.label} ${formatValue(measure, reached)}`]),
     ...(result.seconds === null ? [] : [duration(result.seconds)])
   ]
-  return start + said.join(", ")
+  return start + parts.join(", ")
 }
 
 const bar = (share: number, width = 16): string => {
@@ -91,7 +91,7 @@ export const liveTable = (measure: Measure, screen: Screen, now: () => number = 
   const live = screen.isTTY === true
   let wrote = now()
   let drawn = 0
-  let shown = 0
+  let printed = 0
   let last: ReadonlyArray<string> = []
   const erase = () => {
     if (drawn > 0) screen.write(`\x1b[${drawn}F\x1b[J`)
@@ -113,14 +113,14 @@ export const liveTable = (measure: Measure, screen: Screen, now: () => number = 
   return {
     begin: (done) =>
       Effect.sync(() => {
-        shown = done
+        printed = done
         if (done > 0) above([`runs already finished: ${done}`])
       }),
     show: (standing) =>
       Effect.sync(() => {
         const { results, most } = standing
-        const fresh = results.slice(shown).map((result, i) => resultLine(measure, result, shown + i + 1, most))
-        shown = results.length
+        const fresh = results.slice(printed).map((result, i) => resultLine(measure, result, printed + i + 1, most))
+        printed = results.length
         last = standingLines(standing)
         if (live || fresh.length > 0) above(fresh)
         else if (now() - wrote >= AGAIN) above([standingLine(standing)])

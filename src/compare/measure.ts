@@ -20,10 +20,10 @@ export type Measure = typeof Measure.Type
 export const measureOf = (plan: RunPlan): Effect.Effect<Measure> =>
   Effect.map(kindOf(plan), ({ metrics, headline: [name] }) => {
     const { label, unit, better } = metrics[name]!
-    const others = Object.entries(metrics)
-      .filter(([other]) => other !== name && other !== "loss")
-      .map(([other, own]) => ({ name: other, label: own.label, unit: own.unit }))
-    return { name, label, unit, better: better ?? "higher", others }
+    const otherMetrics = Object.entries(metrics)
+      .filter(([metric]) => metric !== name && metric !== "loss")
+      .map(([metric, description]) => ({ name: metric, label: description.label, unit: description.unit }))
+    return { name, label, unit, better: better ?? "higher", others: otherMetrics }
   })
 
 type Unit = Pick<Measure, "unit">
@@ -41,7 +41,7 @@ export const bare = (measure: Measure, value: number): string =>
   isShare(measure) ? (100 * value).toFixed(1) : score(value)
 
 /** Formats a value with its unit: "87.3 %". */
-export const shown = (measure: Unit, value: number | null | undefined): string =>
+export const formatValue = (measure: Unit, value: number | null | undefined): string =>
   isShare(measure) ? percent(value) : score(value)
 
 /** Returns the unit for headings: ", %" for shares, else an empty string. */

@@ -32,12 +32,12 @@ export interface ComparedMethod {
 const USUAL = { rank: 8, alpha: 16 }
 
 const sectionsOf = (adapter: AdapterConfig, rank: number, tag: string) => {
-  const own = "rank" in adapter && "alpha" in adapter ? adapter : USUAL
+  const scaled = "rank" in adapter && "alpha" in adapter ? adapter : USUAL
   const { options, selection } = selectionOf(adapter)
   const { targets, exclude = [], modulesToSave = [] } = selection
   return {
     rank,
-    alpha: (own.alpha / own.rank) * rank,
+    alpha: (scaled.alpha / scaled.rank) * rank,
     overrides: "overrides" in adapter ? adapter.overrides : [],
     selection: { targets: "targets" in adapter ? targets : "all-linear", exclude, modulesToSave },
     own: adapter.method === tag ? options : undefined

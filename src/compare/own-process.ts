@@ -30,8 +30,8 @@ export const LAUNCHER_VARIABLE = "TFJS_LORA_PRO_MPIRUN"
 /** Returns the command that starts the program as `ranks` processes of one run. */
 export const asRanks = ({ runtime, args }: Program, ranks: number): Program => {
   if (ranks === 1) return { runtime, args }
-  const written = process.env[LAUNCHER_VARIABLE]?.trim() ?? ""
-  const [launcher = "mpirun", ...flags] = written === "" ? [] : written.split(/\s+/)
+  const launcherLine = process.env[LAUNCHER_VARIABLE]?.trim() ?? ""
+  const [launcher = "mpirun", ...flags] = launcherLine === "" ? [] : launcherLine.split(/\s+/)
   return { runtime: launcher, args: [...flags, "-n", String(ranks), runtime, ...args], launched: true }
 }
 
@@ -74,13 +74,13 @@ export const runOwn = (
         ...(launched ? { killSignal: "SIGUSR1" } : {})
       })
     )
-    const kept: Array<string> = []
+    const lastLines: Array<string> = []
     const lines = handle.stderr.pipe(
       Stream.decodeText(),
       Stream.splitLines,
       Stream.runForEach((line) => {
-        kept.push(line)
-        if (kept.length > KEPT_LINES) kept.shift()
+        lastLines.push(line)
+        if (lastLines.length > KEPT_LINES) lastLines.shift()
         return onLine(line)
       })
     )
@@ -88,5 +88,5 @@ export const runOwn = (
     // an end by a signal is a failure of `exitCode`; the streams end with the process in any case
     const code = Effect.match(handle.exitCode, { onSuccess: Number, onFailure: () => null })
     const [stdout, , ended] = yield* Effect.all([text, lines, code], { concurrency: "unbounded" })
-    return { code: ended, stdout, stderr: kept } satisfies Ended
+    return { code: ended, stdout, stderr: lastLines } satisfies Ended
   }).pipe(Effect.scoped)

@@ -31,19 +31,19 @@ const expected =
   "expected sqlite://FILE, or postgres://USER:PASSWORD@HOST:PORT/DATABASE for workers on several machines; in a password, / is written %2F, @ %40, : %3A, ? %3F and # %23"
 
 /** Parses the value of `--storage`. */
-export const parseStorage = (written: string): Result.Result<Storage, StorageError> => {
+export const parseStorage = (address: string): Result.Result<Storage, StorageError> => {
   const refuse = (reason: string) =>
-    Result.fail(new StorageError({ storage: withoutSecrets(written), reason: `${reason}; ${expected}` }))
-  const [, scheme, rest] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(written) ?? []
+    Result.fail(new StorageError({ storage: withoutSecrets(address), reason: `${reason}; ${expected}` }))
+  const [, scheme, rest] = /^([a-z][a-z\d+.-]*):\/\/(.*)$/is.exec(address) ?? []
   if (rest === undefined) return refuse("found no scheme")
   if (scheme === "sqlite") return rest === "" ? refuse("found no file") : Result.succeed({ kind: "sqlite", file: rest })
   if (scheme !== "postgres" && scheme !== "postgresql") return refuse(`found "${scheme}"`)
-  const url = URL.canParse(written) ? new URL(written) : undefined
+  const url = URL.canParse(address) ? new URL(address) : undefined
   if (url === undefined || url.hostname === "") return refuse("found no host")
   if (url.pathname.length < 2) return refuse("found no database")
   // the parser read a part of the password as the host
   if (url.pathname.includes("@")) return refuse("found an @ after the host")
-  return Result.succeed({ kind: "postgres", url: Redacted.make(written) })
+  return Result.succeed({ kind: "postgres", url: Redacted.make(address) })
 }
 
 /** Returns the address without secrets, for files and messages. */
@@ -102,8 +102,8 @@ const BUSY = 15_000 // milliseconds
 /** Wraps an error. `node:sqlite` names SQLite's error number `errcode`; the classification expects `errno`. */
 const failed = (operation: string, cause: unknown) => {
   const { errcode } = cause as { readonly errcode?: number }
-  const known = cause instanceof Error && errcode !== undefined ? Object.assign(cause, { errno: errcode }) : cause
-  return new SqlError({ reason: classifySqliteError(known, { message: "SQLite failed", operation }) })
+  const error = cause instanceof Error && errcode !== undefined ? Object.assign(cause, { errno: errcode }) : cause
+  return new SqlError({ reason: classifySqliteError(error, { message: "SQLite failed", operation }) })
 }
 
 const open = (file: string) =>
@@ -140,8 +140,8 @@ const connectionOf = (db: DatabaseSync): Connection => {
       return statement.all(...params.map(bound)) as unknown as ReadonlyArray<ReadonlyArray<unknown>>
     })
   const execute: Connection["execute"] = (sql, params, transform) => {
-    const found = rows("execute", sql, params)
-    return transform === undefined ? found : Effect.map(found, transform)
+    const result = rows("execute", sql, params)
+    return transform === undefined ? result : Effect.map(result, transform)
   }
   return {
     execute,

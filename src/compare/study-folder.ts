@@ -38,7 +38,7 @@ export interface StudyFolder {
   /** the study with absolute input paths */
   readonly study: Study
   /** the study as written to study.json, with input paths relative to the folder */
-  readonly written: Study
+  readonly portable: Study
 }
 
 const files = { study: "study.json", results: "results.json" } as const
@@ -68,13 +68,13 @@ const studyIn = (folder: string) =>
     return { ...study, storage: withoutSecrets(study.storage) }
   })
 
-const opened = (folder: string, written: Study) =>
+const opened = (folder: string, portable: Study) =>
   Effect.map(
-    planFromValue(written.plan, folder),
+    planFromValue(portable.plan, folder),
     (plan): StudyFolder => ({
       folder,
-      written,
-      study: { ...written, plan }
+      portable,
+      study: { ...portable, plan }
     })
   )
 
@@ -110,21 +110,23 @@ const lookAt = (folder: string, question: Question, read: ReadonlyArray<InputFil
     const fs = yield* FileSystem.FileSystem
     const there = yield* studyIn(folder)
     if (there === undefined) {
-      const taken = yield* fs.exists(folder).pipe(Effect.orElseSucceed(() => false))
-      return { kind: taken ? "taken" : "free" } as const
+      const exists = yield* fs.exists(folder).pipe(Effect.orElseSucceed(() => false))
+      return { kind: exists ? "taken" : "free" } as const
     }
     const here = { ...question, plan: yield* planIn(question, folder) }
     const { inputs, ...asked } = there
-    const others = inputs === undefined ? [] : inputDifferences(inputs, read, decidesTraining)
-    const found = [...differences(asked, here), ...others]
-    return found.length > 0 ? ({ kind: "other", found } as const) : ({ kind: "same", study: there } as const)
+    const changedInputs = inputs === undefined ? [] : inputDifferences(inputs, read, decidesTraining)
+    const differing = [...differences(asked, here), ...changedInputs]
+    return differing.length > 0
+      ? ({ kind: "other", found: differing } as const)
+      : ({ kind: "same", study: there } as const)
   })
 
 const create = (folder: string, question: Question, read: ReadonlyArray<InputFile>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const own = { plan: yield* planIn(question, folder), inputs: recordOf(read) }
-    const study: Study = { id: randomUUID().slice(0, 8), ...question, ...own }
+    const planAndInputs = { plan: yield* planIn(question, folder), inputs: recordOf(read) }
+    const study: Study = { id: randomUUID().slice(0, 8), ...question, ...planAndInputs }
     yield* inNewFolder(folder, (inside) => writeJson(path.join(inside, files.study), study))
     return study
   })

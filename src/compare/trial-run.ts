@@ -83,7 +83,7 @@ const REFUSALS = 3
 const ENDS = 5
 
 /** Runs a trial. If it cannot run here, fails and leaves the trial open. */
-export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
+export const runTrial = (at: Workplace, trial: Trial, listener: Heard) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const name = `runs/${trial.id}`
@@ -94,7 +94,7 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
     let refused = 0
     let ended = 0
     while (true) {
-      const judged = yield* attempt(at, trial, directory, heard)
+      const judged = yield* attempt(at, trial, directory, listener)
       switch (judged.kind) {
         case "done": {
           yield* checkInputs(at.study, trial, judged.report)
@@ -104,7 +104,7 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
         case "failed":
           return yield* timed(failedResult(trial, name, judged.reason))
         case "waits":
-          yield* heard.waiting(judged.reason)
+          yield* listener.waiting(judged.reason)
           break
         case "refused":
           if (++refused >= REFUSALS) return yield* new TrialTrouble({ trial: trial.id, reason: judged.reason })
@@ -119,15 +119,15 @@ export const runTrial = (at: Workplace, trial: Trial, heard: Heard) =>
   })
 
 /** Fails if the inputs differ: workers on other machines have their own files, and trials over different files are not comparable. */
-const checkInputs = ({ inputs: wanted = {} }: Study, trial: Trial, { inputs: read = {} }: Report) => {
-  const others = Object.keys(wanted).filter((name) => Object.hasOwn(read, name) && read[name] !== wanted[name])
-  if (others.length === 0) return Effect.void
-  const reason = `it was trained with different files than study.json lists: ${listed(others).join(", ")}`
+const checkInputs = ({ inputs: expected = {} }: Study, trial: Trial, { inputs: read = {} }: Report) => {
+  const changed = Object.keys(expected).filter((name) => Object.hasOwn(read, name) && read[name] !== expected[name])
+  if (changed.length === 0) return Effect.void
+  const reason = `it was trained with different files than study.json lists: ${listed(changed).join(", ")}`
   return Effect.fail(new TrialTrouble({ trial: trial.id, reason }))
 }
 
 /** Runs `train` once. */
-const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =>
+const attempt = (at: Workplace, trial: Trial, directory: string, listener: Heard) =>
   Effect.gen(function* () {
     const run = yield* Effect.result(argumentsFor(at, trial, directory))
     if (Result.isFailure(run)) {
@@ -136,15 +136,15 @@ const attempt = (at: Workplace, trial: Trial, directory: string, heard: Heard) =
     }
     const threads = at.threads === undefined ? [] : ["--threads", String(at.threads)]
     const args = ["train", ...run.success, "--json", "--device", at.study.device, ...threads]
-    const ended = yield* Effect.result(runOwn(asRanks(at.program, at.ranks), args, (line) => listen(line, heard)))
+    const ended = yield* Effect.result(runOwn(asRanks(at.program, at.ranks), args, (line) => listen(line, listener)))
     if (Result.isFailure(ended)) return { kind: "refused", reason: ended.failure.message } as const satisfies Judgement
     return judge(ended.success)
   })
 
 /** Parses a progress line of `train`, `step 10/80 ████░░ loss 0.512 · …`; a run prints ten of them. */
-const listen = (line: string, heard: Heard) => {
-  const found = /^step +(\d+)\/(\d+) .*?loss ([\d.]+)/.exec(line)
-  return found === null ? Effect.void : heard.step(Number(found[1]), Number(found[2]), Number(found[3]))
+const listen = (line: string, listener: Heard) => {
+  const match = /^step +(\d+)\/(\d+) .*?loss ([\d.]+)/.exec(line)
+  return match === null ? Effect.void : listener.step(Number(match[1]), Number(match[2]), Number(match[3]))
 }
 
 /** Returns the arguments for a new run or an existing one. A run that was killed before it had a plan left an empty folder. */
@@ -171,11 +171,11 @@ const writePlan = ({ study, folder }: Workplace, trial: Trial) =>
       return yield* new TrialTrouble({ trial: trial.id, reason })
     }
     yield* fs.makeDirectory(plans, { recursive: true })
-    const written: Effect.Effect<void, FileError, FileSystem.FileSystem> = writeJson(
+    const writePlan: Effect.Effect<void, FileError, FileSystem.FileSystem> = writeJson(
       file,
       yield* relocate(plan.success, plans)
     )
-    yield* written
+    yield* writePlan
     return file
   })
 

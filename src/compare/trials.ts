@@ -85,18 +85,18 @@ export type PickRates = (results: ReadonlyArray<TrialResult>) => ReadonlyArray<B
 
 /** Returns the better half of an arm's rates (rounded up, at least two), ranked by `pick`: the best, then the best of the rest, and so on. */
 export const betterHalf = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: PickRates): ReadonlyArray<number> => {
-  const own = results.filter(({ trial }) => sameArm(trial, arm))
-  const rates = new Set(own.map(({ trial }) => trial.learningRate))
-  const wanted = Math.max(2, Math.ceil(rates.size / 2))
-  const kept: Array<number> = []
-  while (kept.length < wanted) {
+  const ofArm = results.filter(({ trial }) => sameArm(trial, arm))
+  const rates = new Set(ofArm.map(({ trial }) => trial.learningRate))
+  const survivors = Math.max(2, Math.ceil(rates.size / 2))
+  const ranked: Array<number> = []
+  while (ranked.length < survivors) {
     // ranked as if this round were the last, at its share of the steps
-    const rest = own.filter(({ trial }) => !kept.includes(trial.learningRate))
+    const rest = ofArm.filter(({ trial }) => !ranked.includes(trial.learningRate))
     const best = pick(rest.map((result) => ({ ...result, trial: { ...result.trial, share: 1 } })))[0]
     if (best === undefined) break
-    kept.push(best.learningRate)
+    ranked.push(best.learningRate)
   }
-  return kept.sort((a, b) => a - b)
+  return ranked.sort((a, b) => a - b)
 }
 
 /** Maximum number of rates beyond its grid that an arm tries. */
@@ -107,11 +107,11 @@ export const MOST_BEYOND = 6
  * neighbour. If none works, a rate below the smallest. Rates are rounded to two digits.
  */
 export const beyondEdge = (results: ReadonlyArray<TrialResult>, arm: Arm, pick: PickRates): ReadonlyArray<number> => {
-  const own = results.filter(({ trial }) => sameArm(trial, arm))
-  const rates = [...new Set(own.map(({ trial }) => trial.learningRate))].sort((a, b) => a - b)
+  const ofArm = results.filter(({ trial }) => sameArm(trial, arm))
+  const rates = [...new Set(ofArm.map(({ trial }) => trial.learningRate))].sort((a, b) => a - b)
   const [first, second, last, beforeLast] = [rates[0], rates[1], rates.at(-1), rates.at(-2)]
   if (first === undefined || second === undefined || last === undefined || beforeLast === undefined) return []
-  const best = pick(own)[0]?.learningRate ?? first
+  const best = pick(ofArm)[0]?.learningRate ?? first
   const beyond = best === first ? first ** 2 / second : best === last ? last ** 2 / beforeLast : null
   return beyond === null ? [] : [Number(beyond.toPrecision(2))].filter((rate) => rate > 0 && !rates.includes(rate))
 }
@@ -204,7 +204,7 @@ export const trialPlan = (
   const { directory: __, ...kept } = output
   const { test: ___, ...unseen } = data
   const adapter = method.adapter(plan, rank ?? 0)
-  const written = {
+  const trialPlan = {
     ...sections,
     seed,
     data: stage === "sweep" ? unseen : data,
@@ -213,5 +213,5 @@ export const trialPlan = (
     training: sharedTraining(plan, share, stage !== "sweep" && factsOfMethod(adapter).theorem.holds),
     output: kept
   }
-  return decodeRunPlanResult(written)
+  return decodeRunPlanResult(trialPlan)
 }

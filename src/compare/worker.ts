@@ -36,13 +36,13 @@ export const serveStudy = (at: Workplace) =>
     const guard = yield* guardFolder(at.folder)
     const database = yield* openDatabase(at.study.id)
     const queue = yield* openQueue(at.study.id)
-    const one = queue.take((trial) =>
+    const runNext = queue.take((trial) =>
       Effect.gen(function* () {
         // a worker may have been killed between storing the result and acknowledging the trial
         if (yield* patient(database.has(trial.id))) return
-        const heard = heardBy(database, trial)
-        yield* heard.step(0, 0, null)
-        const result = yield* runTrial(at, trial, heard).pipe(within(guard))
+        const listener = heardBy(database, trial)
+        yield* listener.step(0, 0, null)
+        const result = yield* runTrial(at, trial, listener).pipe(within(guard))
         yield* patient(database.record(result))
       })
     )
@@ -50,7 +50,7 @@ export const serveStudy = (at: Workplace) =>
       Effect.repeat({ until: (is) => is, schedule: Schedule.spaced(LOOK) }),
       Effect.asVoid
     )
-    yield* Effect.raceFirst(Effect.forever(one), finished)
+    yield* Effect.raceFirst(Effect.forever(runNext), finished)
   }).pipe(
     Effect.scoped,
     Effect.catchTag("PlatformError", (error) => Effect.fail(fileError("write", at.folder)(error)))

@@ -263,8 +263,8 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
     "has its files in memory where the browser keeps none, and says so",
     async () => {
       const only = await tab(browser, insecure)
-      const { place } = await only.call("about", {})
-      expect(place).toContain("lost when the tab is closed")
+      const { location } = await only.call("about", {})
+      expect(location).toContain("lost when the tab is closed")
       const { id } = await only.call("start", { name: "short", plan: await quickPlan(only, 2) })
       expect(await only.until(id, isOver)).toMatchObject({ state: "finished", step: 2, note: null })
       const { files } = await only.call("result", { id })

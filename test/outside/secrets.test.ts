@@ -69,7 +69,7 @@ describe("the password of a study's storage", () => {
     mkdirSync(w.path("earlier"))
     const before = { ...w.json("study/study.json"), storage: "postgres://me@host/db?password=secret" }
     writeFileSync(join(w.path("earlier"), "study.json"), JSON.stringify(before))
-    const { written } = await opened(shownStorage(storage), "earlier")
-    expect(written.storage).toBe("postgres://***@host/db?password=***")
+    const { portable } = await opened(shownStorage(storage), "earlier")
+    expect(portable.storage).toBe("postgres://***@host/db?password=***")
   })
 })

@@ -46,10 +46,10 @@ export const byMethodAndRank = (results: ReadonlyArray<TrialResult>): ReadonlyAr
 export const scored = (result: TrialResult, split: "validation" | "test"): boolean =>
   result.status === "done" && typeof result[split]?.loss === "number"
 
-const pointOf = (learningRate: number, own: ReadonlyArray<TrialResult>): RatePoint => {
+const pointOf = (learningRate: number, ofRate: ReadonlyArray<TrialResult>): RatePoint => {
   // the longest round that the rate reached
-  const share = Math.max(...own.map(({ trial }) => trial.share))
-  const last = own.filter(({ trial }) => trial.share === share)
+  const share = Math.max(...ofRate.map(({ trial }) => trial.share))
+  const last = ofRate.filter(({ trial }) => trial.share === share)
   const good = last.filter((result) => scored(result, "validation"))
   const meanOf = (name: string) => {
     const values = good.flatMap(({ validation }) => validation?.[name] ?? [])
@@ -69,13 +69,13 @@ const pointOf = (learningRate: number, own: ReadonlyArray<TrialResult>): RatePoi
 const better = (a: RatePoint, b: RatePoint): number =>
   a.failed - b.failed || a.loss! - b.loss! || a.learningRate - b.learningRate
 
-const sweepOf = (own: ReadonlyArray<TrialResult>): Sweep => {
-  const { method, rank } = own[0]!.trial
-  const rates = [...new Set(own.map(({ trial }) => trial.learningRate))].sort((a, b) => a - b)
+const sweepOf = (ofMethod: ReadonlyArray<TrialResult>): Sweep => {
+  const { method, rank } = ofMethod[0]!.trial
+  const rates = [...new Set(ofMethod.map(({ trial }) => trial.learningRate))].sort((a, b) => a - b)
   const points = rates.map((rate) =>
     pointOf(
       rate,
-      own.filter(({ trial }) => trial.learningRate === rate)
+      ofMethod.filter(({ trial }) => trial.learningRate === rate)
     )
   )
   const candidates = points.filter(({ share, loss }) => share === 1 && loss !== null)

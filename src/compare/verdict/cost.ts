@@ -64,7 +64,7 @@ export const costOf = (
 }
 
 /** Counts runs that trained in parallel; null if the results have no times. A run that two trials share counts once. */
-export const besideOf = (own: ReadonlyArray<TrialResult>, all: ReadonlyArray<TrialResult>): Beside | null => {
+export const besideOf = (ofMethod: ReadonlyArray<TrialResult>, all: ReadonlyArray<TrialResult>): Beside | null => {
   const timed = (results: ReadonlyArray<TrialResult>) => [
     ...new Map(
       results.flatMap(({ directory, began, ended }) =>
@@ -72,11 +72,11 @@ export const besideOf = (own: ReadonlyArray<TrialResult>, all: ReadonlyArray<Tri
       )
     ).values()
   ]
-  const runs = timed(own)
+  const runs = timed(ofMethod)
   if (runs.length === 0) return null
-  const others = timed(all)
+  const timedRuns = timed(all)
   const beside = runs.filter((run) =>
-    others.some((other) => other.directory !== run.directory && other.began < run.ended && run.began < other.ended)
+    timedRuns.some((other) => other.directory !== run.directory && other.began < run.ended && run.began < other.ended)
   )
   return { runs: runs.length, beside: beside.length }
 }

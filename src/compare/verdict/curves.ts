@@ -95,17 +95,17 @@ const thinned = (curve: Curve): Curve => {
 
 /** Returns the mean of the curves at the steps that all of them have. */
 const meanCurve = (curves: ReadonlyArray<Curve>): Curve => {
-  const [first, ...others] = curves.map((curve) => new Map(curve))
+  const [first, ...rest] = curves.map((curve) => new Map(curve))
   if (first === undefined) return []
   return [...first].flatMap(([step, value]) => {
-    const values = others.map((curve) => curve.get(step))
-    return values.every((one) => one !== undefined) ? [[step, mean([value, ...values])] as const] : []
+    const values = rest.map((curve) => curve.get(step))
+    return values.every((number) => number !== undefined) ? [[step, mean([value, ...values])] as const] : []
   })
 }
 
 const training: Pick = (row) => (row.kind === "step" ? row.loss : null)
 const validation: Pick = (row) => (row.kind === "evaluation" && row.split === "validation" ? row.loss : null)
-const looked =
+const diagnosed =
   (pick: (mean: Extract<Row, { kind: "diagnostics" }>["mean"]) => number | null): Pick =>
   (row) =>
     row.kind === "diagnostics" ? pick(row.mean) : null
@@ -116,9 +116,9 @@ const averaged = (runs: ReadonlyArray<ReadonlyArray<Row>>): Omit<MethodCurves, "
   return {
     training: of(training, running),
     validation: of(validation),
-    discrepancy: of(looked(({ method }) => method.discrepancy)),
-    scaledDiscrepancy: of(looked(({ method }) => method.scaledDiscrepancy)),
-    bestDiscrepancy: of(looked(({ best }) => best.discrepancy))
+    discrepancy: of(diagnosed(({ method }) => method.discrepancy)),
+    scaledDiscrepancy: of(diagnosed(({ method }) => method.scaledDiscrepancy)),
+    bestDiscrepancy: of(diagnosed(({ best }) => best.discrepancy))
   }
 }
 

@@ -52,7 +52,7 @@ export interface Comparison {
   readonly method: string
   readonly rank: number | null
   readonly name: string
-  readonly own: BySeed
+  readonly scores: BySeed
   readonly baseline: BySeed
 }
 
@@ -62,10 +62,12 @@ const failures = (runs: BySeed): number => [...runs.values()].filter((value) => 
 // differences that are equal but for it have no spread.
 const withoutRounding = (difference: number): number => Number(difference.toFixed(12))
 
-const paired = ({ own, baseline }: Comparison): ReadonlyArray<number> =>
-  [...own].flatMap(([seed, score]) => {
-    const other = baseline.get(seed)
-    return score === null || other === null || other === undefined ? [] : [withoutRounding(score - other)]
+const paired = ({ scores, baseline }: Comparison): ReadonlyArray<number> =>
+  [...scores].flatMap(([seed, score]) => {
+    const baselineScore = baseline.get(seed)
+    return score === null || baselineScore === null || baselineScore === undefined
+      ? []
+      : [withoutRounding(score - baselineScore)]
   })
 
 /** Returns all differences of a table, corrected together, in the order of the comparisons. */
@@ -77,7 +79,7 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: M
     testable.map(({ p }) => p),
     ALPHA
   )
-  const at = new Map(testable.map(({ i }, place) => [i, tested[place]!]))
+  const at = new Map(testable.map(({ i }, rank) => [i, tested[rank]!]))
   return comparisons.map((comparison, i) => {
     const differences = values[i]!
     const alone = estimate(differences, 1 - ALPHA)
@@ -87,7 +89,7 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: M
       rank: comparison.rank,
       name: comparison.name,
       pairs: differences.length,
-      failed: failures(comparison.own),
+      failed: failures(comparison.scores),
       baselineFailed: failures(comparison.baseline),
       mean: alone?.mean ?? null,
       deviation: alone?.deviation ?? null,
@@ -97,7 +99,7 @@ export const differencesOf = (comparisons: ReadonlyArray<Comparison>, measure: M
       level: test?.level ?? null,
       interval: test === undefined ? null : (estimate(differences, test.level)?.interval ?? null)
     }
-    const claim = claimOf(facts, test?.called ?? false, measure)
+    const claim = claimOf(facts, test?.isSignificant ?? false, measure)
     return { ...facts, claim, words: inWords(measure, facts, claim) }
   })
 }
@@ -110,11 +112,11 @@ type Facts = Omit<Difference, "claim" | "words">
  */
 const claimOf = (
   { interval, mean, failed, baselineFailed }: Facts,
-  called: boolean,
+  isSignificant: boolean,
   measure: Measure
 ): Difference["claim"] => {
   if (interval === null || mean === null) return "nothing said"
-  if (!called) return "not told apart"
+  if (!isSignificant) return "not told apart"
   const claim = isBetter(measure, mean) ? "ahead" : "behind"
   return (claim === "ahead" && failed > 0) || (claim === "behind" && baselineFailed > 0) ? "nothing said" : claim
 }
@@ -135,7 +137,7 @@ const survivors = ({
 }
 
 /** Returns a claim in words. `name`: of the baseline, or null if the table's column names it. */
-const said = (
+const claimText = (
   measure: Measure,
   { mean, interval, pairs, claim }: Omit<Difference, "words">,
   name: string | null
@@ -155,7 +157,7 @@ const said = (
 
 /** Returns the parts of a difference, for a table whose column names the baseline. */
 export const briefly = (measure: Measure, difference: Omit<Difference, "words">) => ({
-  said: said(measure, difference, null),
+  said: claimText(measure, difference, null),
   interval: difference.interval === null ? null : between(measure, difference.interval),
   note: survivors(difference)
 })
@@ -163,7 +165,7 @@ export const briefly = (measure: Measure, difference: Omit<Difference, "words">)
 const inWords = (measure: Measure, facts: Facts, claim: Difference["claim"]): string => {
   const range = facts.interval === null ? "" : ` (${between(measure, facts.interval)})`
   const note = survivors(facts)
-  return `${said(measure, { ...facts, claim }, facts.name)}${range}${note === null ? "" : `; ${note}`}`
+  return `${claimText(measure, { ...facts, claim }, facts.name)}${range}${note === null ? "" : `; ${note}`}`
 }
 
 const turned = (interval: readonly [number, number] | null) =>
@@ -178,7 +180,7 @@ export const fromOtherSide = (
   measure: Measure
 ): Difference => {
   const { claim: _, words: __, ...facts } = difference
-  const other: Facts = {
+  const reversed: Facts = {
     ...facts,
     ...of,
     failed: facts.baselineFailed,
@@ -188,5 +190,5 @@ export const fromOtherSide = (
     interval: turned(facts.interval)
   }
   const claim = difference.claim === "ahead" ? "behind" : difference.claim === "behind" ? "ahead" : difference.claim
-  return { ...other, claim, words: inWords(measure, other, claim) }
+  return { ...reversed, claim, words: inWords(measure, reversed, claim) }
 }

@@ -96,11 +96,11 @@ const inOrder = (entries: ReadonlyArray<Entry>, { methods }: Study): Array<Entry
 
 /** Estimates values in 0 … `most`. Their mean is in that range too, so the interval is clipped to it. */
 const estimates = (values: ReadonlyArray<number>, most: number) => {
-  const found: Estimate | null = estimate(values, LEVEL)
-  if (found === null) return null
-  const { interval } = found
-  if (interval === null) return { ...found }
-  return { ...found, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
+  const finite: Estimate | null = estimate(values, LEVEL)
+  if (finite === null) return null
+  const { interval } = finite
+  if (interval === null) return { ...finite }
+  return { ...finite, interval: [Math.max(0, interval[0]), Math.min(most, interval[1])] as const }
 }
 
 /** Context of a table's entries. `nothing`: the baseline. */
@@ -127,7 +127,7 @@ const entryOf = ({ method, rank, name, runs }: Group, { study, split, measure, n
   )
   const stateBytes = meanOf((run) => run.stateBytes)
   const warned = good.flatMap(({ learnedNothing = [] }) => learnedNothing.slice(0, 1))
-  const looked = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
+  const discrepancies = good.flatMap(({ discrepancy }) => (discrepancy === undefined ? [] : [discrepancy]))
   return {
     method,
     rank,
@@ -161,9 +161,9 @@ const entryOf = ({ method, rank, name, runs }: Group, { study, split, measure, n
     stateBytes,
     cost: costOf(good, measure, { value: test?.mean ?? null, nothing, stateBytes }),
     discrepancy:
-      looked.length === 0
+      discrepancies.length === 0
         ? null
-        : { method: mean(looked.map(({ method }) => method)), best: mean(looked.map(({ best }) => best)) }
+        : { method: mean(discrepancies.map(({ method }) => method)), best: mean(discrepancies.map(({ best }) => best)) }
   }
 }
 
@@ -187,7 +187,7 @@ const scoresOf = ({ runs }: Group, split: Table["split"], { name }: Measure): By
 
 /** Returns plain LoRA of the same rank; for a method without a rank, the rank that validation ranks first. */
 const baselineOf = (group: Group, method: string, groups: ReadonlyArray<Group>): Group | undefined => {
-  const candidates = groups.filter((one) => one.method === method)
+  const candidates = groups.filter((candidate) => candidate.method === method)
   if (group.method === method) return undefined
   if (candidates[0]?.rank === null) return candidates[0]
   if (group.rank !== null) return candidates.find(({ rank }) => rank === group.rank)
@@ -207,23 +207,23 @@ interface Against {
 const compared = (groups: ReadonlyArray<Group>, split: Table["split"], measure: Measure) => {
   const comparisons: Array<Comparison> = []
   const places = new Map<string, number>()
-  const place = (own: Group, baseline: Group | undefined): (() => Difference) | null => {
+  const compare = (group: Group, baseline: Group | undefined): (() => Difference) | null => {
     if (baseline === undefined) return null
-    const known = places.get(`${baseline.name} ${own.name}`)
-    if (known !== undefined) return () => fromOtherSide(all[known]!, baseline, measure)
+    const reverse = places.get(`${baseline.name} ${group.name}`)
+    if (reverse !== undefined) return () => fromOtherSide(all[reverse]!, baseline, measure)
     const at = comparisons.length
-    places.set(`${own.name} ${baseline.name}`, at)
+    places.set(`${group.name} ${baseline.name}`, at)
     const { method, rank, name } = baseline
-    const scores = { own: scoresOf(own, split, measure), baseline: scoresOf(baseline, split, measure) }
-    comparisons.push({ method, rank, name, ...scores })
+    const bySeed = { scores: scoresOf(group, split, measure), baseline: scoresOf(baseline, split, measure) }
+    comparisons.push({ method, rank, name, ...bySeed })
     return () => all[at]!
   }
-  const wanted = groups.map((group) => ({
-    againstLora: place(group, baselineOf(group, LORA, groups)),
-    againstFull: place(group, baselineOf(group, FULL, groups))
+  const pending = groups.map((group) => ({
+    againstLora: compare(group, baselineOf(group, LORA, groups)),
+    againstFull: compare(group, baselineOf(group, FULL, groups))
   }))
   const all = differencesOf(comparisons, measure)
-  const differences = wanted.map(
+  const differences = pending.map(
     ({ againstLora, againstFull }): Against => ({
       againstLora: againstLora?.() ?? null,
       againstFull: againstFull?.() ?? null
@@ -238,12 +238,12 @@ const sweepWarnings = ({ best, edge, points }: Sweep, name: string, { seeds }: S
     return missing ? [] : [`${name}: no rate of its grid worked: every run failed, or none has a validation loss`]
   }
   const [first, last] = [points[0]!.learningRate, points.at(-1)!.learningRate].map((rate) => scientific(rate))
-  const other = edge === "smallest" ? "smaller" : "larger"
+  const direction = edge === "smallest" ? "smaller" : "larger"
   return [
     ...(edge === null
       ? []
       : [
-          `${name}: its best rate, ${scientific(best.learningRate)}, is the ${edge} of its grid (${first} to ${last}), so a ${other} one may be better`
+          `${name}: its best rate, ${scientific(best.learningRate)}, is the ${edge} of its grid (${first} to ${last}), so a ${direction} one may be better`
         ]),
     ...(best.failed > 0
       ? [

@@ -31,8 +31,8 @@ export const tableOf = (
 export const withInterval = (measure: Measure, estimate: Entry["test"]): string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
-  const shown = bare(measure, mean)
-  return interval === null ? shown : `${shown} (${interval.map((end) => bare(measure, end)).join(" to ")})`
+  const meanText = bare(measure, mean)
+  return interval === null ? meanText : `${meanText} (${interval.map((end) => bare(measure, end)).join(" to ")})`
 }
 
 /** Formats a significant difference; null: without emphasis. */
@@ -46,9 +46,9 @@ const beside = (measure: Measure, difference: Difference | null, bold: Bold): st
   const { claim, mean, interval, words } = difference
   if (mean === null || interval === null || claim === "nothing said") return words
   const points = (value: number) => signed(measure, value)
-  const shown = claim === "not told apart" || bold === null ? points(mean) : bold(points(mean))
+  const meanText = claim === "not told apart" || bold === null ? points(mean) : bold(points(mean))
   const { note } = briefly(measure, difference)
-  return `${shown} (${interval.map(points).join(" to ")})${note === null ? "" : `; ${note}`}`
+  return `${meanText} (${interval.map(points).join(" to ")})${note === null ? "" : `; ${note}`}`
 }
 
 /** Formats the method's distance to the full gradient, and the smallest that its factors allow. */
@@ -58,7 +58,7 @@ const distance = ({ discrepancy }: Entry): string =>
 const entryRow = (
   measure: Measure,
   entry: Entry,
-  { common, lora, full, looked }: Columns,
+  { common, lora, full, discrepancy }: Columns,
   bold: Bold
 ): ReadonlyArray<string> => [
   entry.name,
@@ -70,7 +70,7 @@ const entryRow = (
   score(entry.testLoss?.mean),
   ...(lora ? [beside(measure, entry.againstLora, bold)] : []),
   ...(full ? [beside(measure, entry.againstFull, bold)] : []),
-  ...(looked ? [distance(entry)] : []),
+  ...(discrepancy ? [distance(entry)] : []),
   number(entry.seconds),
   megabytes(entry.peakBytes),
   wholeNumber(entry.trainable && Math.round(entry.trainable)),
@@ -97,7 +97,7 @@ export const cellsOf = (
       ? [`vs. LoRA${inPoints(measure).replace(" ", ", ")}${bold === null ? "" : " (bold: distinguishable)"}`]
       : []),
     ...(columns.full ? ["vs. full fine-tuning"] : []),
-    ...(columns.looked ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
+    ...(columns.discrepancy ? ["‖g − g̃‖/‖g‖ (best possible)"] : []),
     "seconds",
     "peak MB",
     "trainable parameters",

@@ -2,7 +2,7 @@
  * Sentences that every form of a verdict contains: which methods are ahead, what the intervals cover and what they do not, and on which devices.
  */
 import { counted, number, percent, scientific, wholeNumber } from "../../boundary/index.ts"
-import { drawn, inPoints, type Measure, mostOf, shown, signed } from "../measure.ts"
+import { drawn, formatValue, inPoints, type Measure, mostOf, signed } from "../measure.ts"
 import type { TrialResult } from "../study.ts"
 import { briefly, type Difference } from "./difference.ts"
 import { mean } from "./statistics.ts"
@@ -34,8 +34,10 @@ const claims = (
     ["Behind", of("behind").map(withPoints(measure))],
     ["Not distinguishable from", of("not told apart").map(({ name }) => name)]
   ] as const
-  const said = parts.flatMap(([word, names]) => (names.length === 0 ? [] : [`${word} ${baseline}: ${listed(names)}`]))
-  return said.length === 0 ? null : said.join(". ")
+  const clauses = parts.flatMap(([word, names]) =>
+    names.length === 0 ? [] : [`${word} ${baseline}: ${listed(names)}`]
+  )
+  return clauses.length === 0 ? null : clauses.join(". ")
 }
 
 /** Returns the runs of the trials. A final and a common trial at one rate are one run. */
@@ -55,11 +57,11 @@ export const claimsOf = (measure: Measure, { entries }: Table): string => {
   // full fine-tuning minus LoRA is the negative of LoRA minus full fine-tuning: reported once if LoRA has one rank
   const loras = entries.filter(({ method }) => method === "lora")
   const once = loras.length === 1 && loras[0]!.againstFull !== null
-  const others = once ? entries.filter(({ method }) => method !== "lora") : entries
-  const said = [claims(measure, entries, "againstLora"), claims(measure, others, "againstFull")].filter(
+  const againstFull = once ? entries.filter(({ method }) => method !== "lora") : entries
+  const clauses = [claims(measure, entries, "againstLora"), claims(measure, againstFull, "againstFull")].filter(
     (part) => part !== null
   )
-  return said.length === 0 ? "There are too few runs to compare the methods." : `${said.join(". ")}.`
+  return clauses.length === 0 ? "There are too few runs to compare the methods." : `${clauses.join(". ")}.`
 }
 
 /** Returns the sentences that summarize the verdict. */
@@ -85,7 +87,7 @@ export const coverage = (
   const error = share === null || rows === null || rows === 0 ? null : Math.sqrt((share * (1 - share)) / rows)
   const steps = plan.training.steps === undefined ? "" : ` after ${counted(plan.training.steps, "step")}`
   return [
-    ...(baseline === null ? [] : [`Baseline (${baseline.of}): ${shown(measure, baseline.value)}.`]),
+    ...(baseline === null ? [] : [`Baseline (${baseline.of}): ${formatValue(measure, baseline.value)}.`]),
     `Means over ${counted(freshSeeds.length, "fresh seed")}${steps}.`,
     "Intervals are Student's t at 95 % and cover the effect of the seed (order of the rows, initialization of head and factors).",
     `They do not cover the choice of the ${rows === null ? "" : `${wholeNumber(rows)} `}${split} rows: ${
@@ -103,11 +105,11 @@ export const coverage = (
 export const costCells = (measure: Measure, entry: Entry, { entries }: Table): ReadonlyArray<string> => {
   const { stepSeconds, runSeconds, gain, gainPerSecond, gainPerMegabyte } = entry.cost
   const lora = entries.find(({ method, rank }) => method === "lora" && (rank === entry.rank || entry.rank === null))
-  const [own, loras] = [stepSeconds, lora?.cost.stepSeconds ?? null]
+  const [ownSeconds, loras] = [stepSeconds, lora?.cost.stepSeconds ?? null]
   const rate = (value: number | null) => (value === null ? "–" : number(drawn(measure, value)))
   return [
     number(stepSeconds && 1000 * stepSeconds),
-    own === null || loras === null || loras === 0 ? "–" : number(own / loras),
+    ownSeconds === null || loras === null || loras === 0 ? "–" : number(ownSeconds / loras),
     number(runSeconds),
     megabytes(entry.stateBytes),
     gain === null ? "–" : signed(measure, gain),

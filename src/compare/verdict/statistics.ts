@@ -174,7 +174,7 @@ interface Tested {
    * comparison was decided; after the first comparison that does not pass, the level of that one.
    */
   readonly level: number
-  readonly called: boolean
+  readonly isSignificant: boolean
 }
 
 /**
@@ -199,7 +199,7 @@ export const holm = (probabilities: ReadonlyArray<number>, alpha: number): Reado
       level = 1 - alpha / (m - step)
       passing = p < alpha / (m - step)
     }
-    tested[i] = { adjusted, level, called: passing }
+    tested[i] = { adjusted, level, isSignificant: passing }
   }
   return tested
 }

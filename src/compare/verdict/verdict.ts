@@ -78,14 +78,14 @@ export interface Columns {
   readonly lora: boolean
   readonly full: boolean
   /** whether some method was compared with the full gradient */
-  readonly looked: boolean
+  readonly discrepancy: boolean
 }
 
 export const columnsOf = ({ entries, stage }: Table): Columns => ({
   common: stage === "common",
   lora: entries.some(({ againstLora }) => againstLora !== null),
   full: entries.some(({ againstFull }) => againstFull !== null),
-  looked: entries.some(({ discrepancy }) => discrepancy !== null)
+  discrepancy: entries.some(({ discrepancy }) => discrepancy !== null)
 })
 
 const Rate = Schema.Struct({
@@ -123,8 +123,8 @@ export type Verdict = typeof Verdict.Type
 /** Returns the contents of compare.json: scores are fields of an entry or a rate, by name. */
 export const verdictJson = (verdict: Verdict): object => {
   const { measure, final, common, sweeps, ...rest } = encode(verdict)
-  const table = (one: typeof final) =>
-    one && { ...one, entries: one.entries.map(({ scores, ...entry }) => ({ ...entry, ...scores })) }
+  const table = (written: typeof final) =>
+    written && { ...written, entries: written.entries.map(({ scores, ...entry }) => ({ ...entry, ...scores })) }
   const rate = ({ scores, ...point }: (typeof sweeps)[number]["points"][number]) => ({
     ...point,
     [measure.name]: scores[measure.name] ?? null

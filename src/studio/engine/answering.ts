@@ -56,9 +56,9 @@ export const answer = <R>(
   input: unknown
 ): Effect.Effect<unknown, Reported, R> =>
   Effect.gen(function* () {
-    const asked = yield* decoded(calls as unknown as Table, verb, input)
+    const request = yield* decoded(calls as unknown as Table, verb, input)
     const handler = handlerOf<Effect.Effect<unknown, Reported, R>>(handlers, verb)
-    return yield* handler === undefined ? Effect.fail(absent(verb)) : handler(asked)
+    return yield* handler === undefined ? Effect.fail(absent(verb)) : handler(request)
   })
 
 /** One watch, as its events. */
@@ -69,9 +69,9 @@ export const events = <R>(
 ): Stream.Stream<unknown, Reported, R> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const asked = yield* decoded(watches as unknown as Table, verb, input)
+      const request = yield* decoded(watches as unknown as Table, verb, input)
       const handler = handlerOf<Stream.Stream<unknown, Reported, R>>(handlers, verb)
-      return handler === undefined ? Stream.fail(absent(verb)) : handler(asked)
+      return handler === undefined ? Stream.fail(absent(verb)) : handler(request)
     })
   )
 
@@ -127,7 +127,7 @@ export const answering = <R>(
   Effect.gen(function* () {
     const context = yield* Effect.context<R>()
     const running = new Map<number, Fiber.Fiber<unknown, Reported>>()
-    const run = (id: number, effect: Effect.Effect<unknown, Reported, R>, done: (value: unknown) => Reply) => {
+    const run = (id: number, effect: Effect.Effect<unknown, Reported, R>, replyOf: (value: unknown) => Reply) => {
       let isOver = false
       const tell = telling((doing) => {
         if (!isOver) send({ id, doing })
@@ -140,7 +140,7 @@ export const answering = <R>(
         isOver = true
         const problem = problemIn(exit, onBug)
         if (problem !== null) send({ id, problem })
-        else if (Exit.isSuccess(exit)) send(done(exit.value))
+        else if (Exit.isSuccess(exit)) send(replyOf(exit.value))
       })
     }
     return {

@@ -43,7 +43,7 @@ const askableOf = (run: LoadedRun, examples: ReadonlyArray<Row>): Askable => {
   const texts = examples.map((row) => row[fields[0].name] ?? "")
   if (kind.generation?.writing(run).chat === true) {
     const tools = examples.map((row) => row["tools"] ?? "")
-    return { kind: "conversation", examples: texts, ...(tools.some((own) => own !== "") ? { tools } : {}) }
+    return { kind: "conversation", examples: texts, ...(tools.some((list) => list !== "") ? { tools } : {}) }
   }
   if (kind.generation !== undefined || kind.writeObserved !== undefined) return { kind: "writing", examples: texts }
   return { kind: "rows", fields, examples }
@@ -67,10 +67,10 @@ const checked = ({ kind, adapted, plan }: LoadedRun, fields: ReadonlyArray<Asked
         if (type !== "image" && text.length > limit("serve-characters"))
           return yield* refused(`"${name}" is longer than ${overLimit("serve-characters")}`)
       }
-      const asked = askedOf(fields, row)
-      const image = kind.images?.pixels(plan, asked)
+      const input = askedOf(fields, row)
+      const image = kind.images?.pixels(plan, input)
       if (image !== undefined && "broken" in image) return yield* refused(image.broken)
-      const problem = kind.problemOf?.(adapted, plan, asked)
+      const problem = kind.problemOf?.(adapted, plan, input)
       if (problem !== undefined) return yield* refused(problem)
     }
   })
@@ -109,11 +109,11 @@ const similarities = ({ kind, plan, adapted }: Used, fields: ReadonlyArray<Asked
       })
   )
 
-const answersOf = (used: Used, fields: ReadonlyArray<AskedField>, rows: ReadonlyArray<Row>) => {
-  const { kind, plan, adapted } = used
-  if (kind.problemOf === undefined) return similarities(used, fields, rows)
-  const asked = rows.map((row) => askedOf(fields, row))
-  return Effect.map(kind.predict(adapted, plan, asked), (predictions) => predictions.map(answerOf))
+const answersOf = (inUse: Used, fields: ReadonlyArray<AskedField>, rows: ReadonlyArray<Row>) => {
+  const { kind, plan, adapted } = inUse
+  if (kind.problemOf === undefined) return similarities(inUse, fields, rows)
+  const inputs = rows.map((row) => askedOf(fields, row))
+  return Effect.map(kind.predict(adapted, plan, inputs), (predictions) => predictions.map(answerOf))
 }
 
 const ask = ({ id, rows, sides = ["trained", "base"] }: Input<"ask">) =>

@@ -13,7 +13,7 @@ import { useRun, versionOf } from "./loaded-runs.ts"
 
 interface Kept {
   /** of the run's last file: a replaced run is opened again */
-  readonly written: number
+  readonly version: number
   readonly scope: Scope.Closeable
   readonly cells: Cells<EngineNeeds>
 }
@@ -22,14 +22,14 @@ const MOST = 3
 /** A page of rows, and no more: pictures are large. */
 const MOST_ROWS = 200
 
-const kept = new Map<string, Kept>()
-const one = Semaphore.makeUnsafe(1)
+const open = new Map<string, Kept>()
+const turn = Semaphore.makeUnsafe(1)
 
 const forget = (id: string) =>
   Effect.suspend(() => {
-    const own = kept.get(id)
-    kept.delete(id)
-    return own === undefined ? Effect.void : Scope.close(own.scope, Exit.void)
+    const entry = open.get(id)
+    open.delete(id)
+    return entry === undefined ? Effect.void : Scope.close(entry.scope, Exit.void)
   })
 
 /** The run as those have it who ask it, and nothing else on the device meanwhile. */
@@ -40,13 +40,13 @@ const lentRun =
 
 const cellsOf = (id: string) =>
   Effect.gen(function* () {
-    const written = yield* versionOf(id)
-    const own = kept.get(id)
-    if (own?.written === written) {
+    const version = yield* versionOf(id)
+    const entry = open.get(id)
+    if (entry?.version === version) {
       // the newest last
-      kept.delete(id)
-      kept.set(id, own)
-      return own.cells
+      open.delete(id)
+      open.set(id, entry)
+      return entry.cells
     }
     yield* forget(id)
     const scope = yield* Scope.make()
@@ -54,9 +54,9 @@ const cellsOf = (id: string) =>
       Scope.provide(scope),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
     )
-    kept.set(id, { written, scope, cells })
-    const [oldest] = kept.keys()
-    if (kept.size > MOST && oldest !== undefined) yield* forget(oldest)
+    open.set(id, { version, scope, cells })
+    const [oldest] = open.keys()
+    if (open.size > MOST && oldest !== undefined) yield* forget(oldest)
     return cells
   })
 
@@ -68,7 +68,7 @@ export const cellHandlers: Partial<Handlers<EngineNeeds>> = {
       ).pipe(
         Effect.scoped,
         Effect.map((rows): ReadonlyArray<JudgedRow> => rows),
-        Semaphore.withPermit(one)
+        Semaphore.withPermit(turn)
       )
   }
 }

@@ -31,7 +31,7 @@ interface Entry {
   readonly id: string
   /** when it was written */
   readonly version: number
-  readonly used: RunInUse
+  readonly inUse: RunInUse
   readonly scope: Scope.Closeable
   users: number
 }
@@ -48,8 +48,8 @@ interface Runs {
 const byDevice = new WeakMap<object, Runs>()
 
 const runsOf = (device: object): Runs => {
-  const known = byDevice.get(device)
-  if (known !== undefined) return known
+  const existing = byDevice.get(device)
+  if (existing !== undefined) return existing
   const runs: Runs = {
     entries: [],
     parts: sharedParts(),
@@ -76,10 +76,10 @@ const makeRoom = (runs: Runs, most: number, id: string) =>
   Effect.gen(function* () {
     const free = runs.entries.filter(({ users }) => users === 0)
     // an earlier version of the same run is of no use any more
-    const gone = new Set(free.filter((entry) => entry.id === id))
-    for (const entry of free) if (runs.entries.length - gone.size > most) gone.add(entry)
-    runs.entries = runs.entries.filter((entry) => !gone.has(entry))
-    yield* Effect.forEach(gone, close, { discard: true })
+    const closing = new Set(free.filter((entry) => entry.id === id))
+    for (const entry of free) if (runs.entries.length - closing.size > most) closing.add(entry)
+    runs.entries = runs.entries.filter((entry) => !closing.has(entry))
+    yield* Effect.forEach(closing, close, { discard: true })
   })
 
 const load = (runs: Runs, id: string, version: number): Effect.Effect<Entry, Reported, EngineNeeds> =>
@@ -87,7 +87,7 @@ const load = (runs: Runs, id: string, version: number): Effect.Effect<Entry, Rep
     yield* makeRoom(runs, MOST - 1, id)
     const scope = yield* Scope.make()
     const turn: Turn = runs.device.withPermits(1)
-    const used = yield* Effect.all({
+    const inUse = yield* Effect.all({
       run: turn(loadTrained(id)),
       prompts: promptCaches(limit("serve-cached-tokens")),
       turn: Effect.succeed(turn)
@@ -96,7 +96,7 @@ const load = (runs: Runs, id: string, version: number): Effect.Effect<Entry, Rep
       Effect.provideService(SharedParts, runs.parts),
       Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)))
     )
-    return { id, version, used, scope, users: 0 }
+    return { id, version, inUse, scope, users: 0 }
   })
 
 /** The run of a folder, loaded where it is not yet, for as long as the scope at least. */
@@ -105,19 +105,19 @@ export const useRun = (id: string): Effect.Effect<RunInUse, Reported, EngineNeed
     const runs = runsOf(yield* Device)
     const entered = Effect.gen(function* () {
       const version = yield* versionOf(id)
-      const known = runs.entries.find((entry) => entry.id === id && entry.version === version)
-      const entry = known ?? (yield* load(runs, id, version))
-      runs.entries = [...runs.entries.filter((other) => other !== entry), entry]
+      const existing = runs.entries.find((entry) => entry.id === id && entry.version === version)
+      const entry = existing ?? (yield* load(runs, id, version))
+      runs.entries = [...runs.entries.filter((earlier) => earlier !== entry), entry]
       entry.users += 1
       return entry
     })
-    const { used } = yield* Effect.acquireRelease(runs.loading.withPermits(1)(entered), (entry) =>
+    const { inUse } = yield* Effect.acquireRelease(runs.loading.withPermits(1)(entered), (entry) =>
       Effect.suspend(() => {
         entry.users -= 1
         return makeRoom(runs, MOST, "")
       })
     )
-    return used
+    return inUse
   })
 
 /** Lets every run go that no one uses. */

@@ -15,7 +15,7 @@ const places = [
   { folder: ".", depth: 2 }
 ] as const
 /** What holds results, packages or what no one looks into. */
-const left = new Set(["node_modules", "runs", "compare", "adapters"])
+const skipped = new Set(["node_modules", "runs", "compare", "adapters"])
 // a folder of data sets may have millions
 const [MOST_ENTRIES, MOST_MODELS] = [2_000, 50] as const
 
@@ -56,11 +56,11 @@ const layersSay = (file: string) =>
     const { modelTopology, weightsManifest } = yield* jsonOf(file)
     if (!isRecord(modelTopology) || !Array.isArray(weightsManifest)) return yield* Effect.fail("not a LayersModel")
     const weights = weightsManifest.flatMap((group): ReadonlyArray<unknown> => {
-      const own = isRecord(group) ? group["weights"] : undefined
-      return Array.isArray(own) ? own : []
+      const manifest = isRecord(group) ? group["weights"] : undefined
+      return Array.isArray(manifest) ? manifest : []
     })
-    const numbers = weights.reduce<number>((sum, one) => {
-      const shape = isRecord(one) ? one["shape"] : undefined
+    const numbers = weights.reduce<number>((sum, weight) => {
+      const shape = isRecord(weight) ? weight["shape"] : undefined
       return sum + (Array.isArray(shape) ? productOf(shape) : 0)
     }, 0)
     return `a tf.LayersModel, ${numbersText(numbers)}`
@@ -76,24 +76,24 @@ const sourcesIn = (path: Path.Path, folder: string, names: ReadonlyArray<string>
 ]
 
 /** The sources below a folder, level by level. */
-const found = (folder: string, depth: number): Effect.Effect<ReadonlyArray<string>, never, Files> =>
+const sourcesBelow = (folder: string, depth: number): Effect.Effect<ReadonlyArray<string>, never, Files> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const sources: Array<string> = []
-    let [level, seen] = [[folder], 0]
+    let [level, entries] = [[folder], 0]
     for (let at = 0; at <= depth && level.length > 0; at++) {
       const below: Array<string> = []
-      for (const one of level) {
-        const names = yield* namesIn(one)
-        seen += names.length
-        if (seen > MOST_ENTRIES || sources.length >= MOST_MODELS) return sources
-        const own = sourcesIn(path, one, names.toSorted())
-        sources.push(...own)
+      for (const parent of level) {
+        const names = yield* namesIn(parent)
+        entries += names.length
+        if (entries > MOST_ENTRIES || sources.length >= MOST_MODELS) return sources
+        const inParent = sourcesIn(path, parent, names.toSorted())
+        sources.push(...inParent)
         // what is in a model's folder belongs to it
-        if (own.includes(one)) continue
+        if (inParent.includes(parent)) continue
         below.push(
           ...names.flatMap((name) =>
-            name.startsWith(".") || name.includes(".") || left.has(name) ? [] : [path.join(one, name)]
+            name.startsWith(".") || name.includes(".") || skipped.has(name) ? [] : [path.join(parent, name)]
           )
         )
       }
@@ -117,12 +117,12 @@ export const modelHandlers: Partial<Handlers<EngineNeeds>> = {
     models: () =>
       Effect.gen(function* () {
         const path = yield* Path.Path
-        const own = (yield* ComesWith).models
-        const others = yield* Effect.forEach(places, ({ folder, depth }) => found(folder, depth))
+        const included = (yield* ComesWith).models
+        const local = yield* Effect.forEach(places, ({ folder, depth }) => sourcesBelow(folder, depth))
         const first = new Map<string, string>()
-        for (const source of [...own, ...others.flat()]) {
-          const place = path.resolve(source)
-          if (!first.has(place)) first.set(place, source)
+        for (const source of [...included, ...local.flat()]) {
+          const absolute = path.resolve(source)
+          if (!first.has(absolute)) first.set(absolute, source)
         }
         const models = yield* Effect.forEach([...first.values()], described, { concurrency: 4 })
         return models.filter((model) => model !== null)

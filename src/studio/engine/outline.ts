@@ -27,30 +27,33 @@ interface Written {
 }
 
 /** Whether the tags of an alternative agree with the given values. */
-const agrees = ({ properties = {} }: Written, given: Values): boolean =>
-  Object.entries(given).every(([key, value]) => properties[key]?.enum?.includes(value) ?? true)
+const agrees = ({ properties = {} }: Written, values: Values): boolean =>
+  Object.entries(values).every(([key, value]) => properties[key]?.enum?.includes(value) ?? true)
 
 /**
  * The initial value of a field: the given value; else its default, its example, its only word, or an object of its required fields and those
  * with an example. undefined: the schema leaves it to the user.
  */
-export const begun = (schema: Written, given?: unknown): unknown => {
-  if (given !== undefined && !isRecord(given)) return given
+export const initialValue = (schema: Written, preset?: unknown): unknown => {
+  if (preset !== undefined && !isRecord(preset)) return preset
   const { anyOf, properties, required = [], examples, enum: words } = schema
-  if (given === undefined && schema["default"] !== undefined) return schema["default"]
-  if (given === undefined && examples !== undefined) return examples[0]
+  if (preset === undefined && schema["default"] !== undefined) return schema["default"]
+  if (preset === undefined && examples !== undefined) return examples[0]
   if (words !== undefined) return words[0]
   if (anyOf !== undefined) {
-    const alternatives = anyOf.filter((one) => agrees(one, given ?? {}))
-    return alternatives.map((one) => begun(one, given)).find((value) => value !== undefined) ?? given
+    const alternatives = anyOf.filter((alternative) => agrees(alternative, preset ?? {}))
+    return (
+      alternatives.map((alternative) => initialValue(alternative, preset)).find((value) => value !== undefined) ??
+      preset
+    )
   }
-  if (properties === undefined) return given
-  const own = Object.entries(properties).flatMap(([key, field]) => {
-    const isWanted = required.includes(key) || given?.[key] !== undefined || field.examples !== undefined
-    const value = isWanted ? begun(field, given?.[key]) : undefined
+  if (properties === undefined) return preset
+  const entries = Object.entries(properties).flatMap(([key, field]) => {
+    const isWanted = required.includes(key) || preset?.[key] !== undefined || field.examples !== undefined
+    const value = isWanted ? initialValue(field, preset?.[key]) : undefined
     return value === undefined ? [] : [[key, value] as const]
   })
-  return Object.fromEntries(own)
+  return Object.fromEntries(entries)
 }
 
 type Format = keyof typeof planKinds
@@ -60,7 +63,7 @@ const formats = Object.keys(planKinds) as ReadonlyArray<Format>
 const schemasOf = (format: Format) => {
   const plan: Written = writtenOut(planKinds[format])
   const data = plan.properties?.["data"] ?? {}
-  return { plan, data: data.anyOf?.find((one) => agrees(one, { format })) ?? data }
+  return { plan, data: data.anyOf?.find((alternative) => agrees(alternative, { format })) ?? data }
 }
 
 /** Milliseconds. A model that has to be downloaded first does not narrow the formats. */
@@ -84,7 +87,7 @@ const formatsFor = (model: string | undefined) =>
 
 /** "a, b" → a and b */
 const listOf = (column: unknown): unknown =>
-  typeof column === "string" ? column.split(",").map((one) => one.trim()) : column
+  typeof column === "string" ? column.split(",").map((name) => name.trim()) : column
 
 /** What the roles of a format read: the columns that a user named, else those that its schema names. */
 const columnsOf = (data: Written, roles: ReadonlyArray<string>, named: Values): Values =>
@@ -94,7 +97,7 @@ const columnsOf = (data: Written, roles: ReadonlyArray<string>, named: Values): 
       const column = named[role] ?? field["default"]
       if (column === undefined) return []
       const isText = [field, ...(field.anyOf ?? [])].some(({ type }) => type === "string")
-      const isSeveral = severalColumns.some((one) => one === role) && String(column).includes(",")
+      const isSeveral = severalColumns.some((several) => several === role) && String(column).includes(",")
       return [[role, isText && !isSeveral ? column : listOf(column)] as const]
     })
   )
@@ -104,11 +107,11 @@ const nearest = <One extends { readonly reads: Values }>(
   all: ReadonlyArray<One>,
   names: ReadonlyArray<string>
 ): One => {
-  const found = ({ reads }: One) =>
+  const matching = ({ reads }: One) =>
     Object.values(reads)
       .flat()
       .filter((column) => names.some((name) => name === column)).length
-  return all.reduce((best, one) => (found(one) > found(best) ? one : best))
+  return all.reduce((best, candidate) => (matching(candidate) > matching(best) ? candidate : best))
 }
 
 const outlined = ({
@@ -124,15 +127,15 @@ const outlined = ({
   Effect.gen(function* () {
     const path = yield* Path.Path
     const source = model ?? (yield* ComesWith).models[0]
-    const known = Object.fromEntries(
-      Object.entries(columns).filter(([role]) => columnNames.some((one) => one === role))
+    const columnsByRole = Object.fromEntries(
+      Object.entries(columns).filter(([role]) => columnNames.some((name) => name === role))
     )
     const all = (yield* formatsFor(source)).map(({ format, roles }) => {
       const schemas = schemasOf(format)
-      return { format, ...schemas, reads: columnsOf(schemas.data, roles, known) }
+      return { format, ...schemas, reads: columnsOf(schemas.data, roles, columnsByRole) }
     })
-    const { format, plan, reads } = all.find((one) => one.format === chosen) ?? nearest(all, names)
-    const given = {
+    const { format, plan, reads } = all.find((candidate) => candidate.format === chosen) ?? nearest(all, names)
+    const values = {
       model: { source },
       data: { format, train, validation, test, ...dialect, ...reads },
       // one that any adapter can be trained with
@@ -140,7 +143,7 @@ const outlined = ({
     }
     return {
       name: train === undefined ? "run" : nameOfRun(path, train),
-      plan: begun(plan, given) as Values
+      plan: initialValue(plan, values) as Values
     } satisfies OutlinedPlan
   })
 

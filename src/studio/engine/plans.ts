@@ -30,9 +30,9 @@ export const rolesOf = (model: string) =>
     const all = yield* Effect.all(kinds)
     const fitting = all.filter(({ detecting }) => detecting.takes(named))
     // where no kind takes it, the first says what is wrong with it
-    const own = new Set((fitting.length === 0 ? all.slice(0, 1) : fitting).flatMap(columnsOfKind))
+    const readable = new Set((fitting.length === 0 ? all.slice(0, 1) : fitting).flatMap(columnsOfKind))
     return columnNames
-      .filter((name) => own.has(name))
+      .filter((name) => readable.has(name))
       .map(
         (name): ColumnRole => ({
           name,
@@ -75,10 +75,10 @@ const columnsRead = (plan: RunPlan): Effect.Effect<SuggestedPlan["columns"]> =>
 
 const inPicture = (error: Reported): Reported => ({ _tag: error._tag, message: withoutFlags(error.message) })
 
-const detected = (looked: Looked) =>
+const detected = (request: Looked) =>
   Effect.gen(function* () {
     const { models } = yield* ComesWith
-    const { learnables, clear, notes } = yield* detect(kinds, { ...looked, models })
+    const { learnables, clear, notes } = yield* detect(kinds, { ...request, models })
     return {
       learnables: learnables.map(({ choices: _, model, ...shown }) => ({
         ...shown,
@@ -96,14 +96,14 @@ const suggestion = (sources: NamedSources) =>
     const here = path.resolve(".")
     const plan = yield* namedPlan(kinds, sources, here)
     const { backend } = yield* Device
-    const found = yield* suggest(yield* kindOf(plan), plan, here, { device: backend })
+    const suggestion = yield* suggest(yield* kindOf(plan), plan, here, { device: backend })
     return {
       name: nameOfRun(path, sources.data),
-      plan: found.plan as unknown as PlanJson,
-      columns: yield* columnsRead(found.resolved.plan),
-      reasons: found.choices,
-      time: timeIn(found.choices) ?? null,
-      warnings: found.warnings.map(withoutFlags)
+      plan: suggestion.plan as unknown as PlanJson,
+      columns: yield* columnsRead(suggestion.resolved.plan),
+      reasons: suggestion.choices,
+      time: timeIn(suggestion.choices) ?? null,
+      warnings: suggestion.warnings.map(withoutFlags)
     } satisfies SuggestedPlan
   }).pipe(Effect.scoped, Effect.mapError(inPicture))
 

@@ -50,8 +50,8 @@ const isNumber = (value: unknown): boolean =>
 /** The path or the bytes of an image; undefined if the value is not an image. */
 const imageOf = (value: unknown): string | undefined => {
   if (typeof value === "string" && !isEmbedded(value) && !isImageName(value)) return undefined
-  const found = imageForm.textOf(value)
-  return "text" in found && (isEmbedded(found.text) || isImageName(found.text)) ? found.text : undefined
+  const image = imageForm.textOf(value)
+  return "text" in image && (isEmbedded(image.text) || isImageName(image.text)) ? image.text : undefined
 }
 
 const isConversation = (value: unknown): boolean =>
@@ -116,7 +116,7 @@ const notesOf = ({ table, rows, problem }: SampledRows, columns: ReadonlyArray<s
       ? []
       : [
           `${wholeNumber(broken.length)} ${of} cannot be read: ${listed(
-            broken.map((one) => one.broken),
+            broken.map((row) => row.broken),
             LISTED
           ).join("; ")}.`
         ]),
@@ -154,10 +154,10 @@ const rowsOfFile = ({ train, content, ...splits }: PlaceOfRows, dialect: Dialect
       return yield* new DataError({ where: train, problems: [broken], total: 1 })
     }
     const names = sample.table?.columns ?? [...new Set(readable.flatMap(Object.keys))]
-    const shown = names.slice(0, COLUMNS_SHOWN)
+    const columns = names.slice(0, COLUMNS_SHOWN)
     const folder = path.dirname(train)
     const rows = yield* Effect.forEach(readable.slice(0, SHOWN), (row) =>
-      Effect.forEach(shown, (name) => cellOf(Object.hasOwn(row, name) ? row[name] : undefined, folder))
+      Effect.forEach(columns, (name) => cellOf(Object.hasOwn(row, name) ? row[name] : undefined, folder))
     )
     return {
       source: train,
@@ -214,8 +214,8 @@ export const rowsHandlers: Partial<Handlers<EngineNeeds>> = {
     examples: () => Effect.map(ComesWith, ({ rows }) => rows),
     rows: ({ source, ...dialect }) =>
       Effect.gen(function* () {
-        const place = yield* placeOfRows(source)
-        return yield* place.content === "images" ? rowsOfImages(place) : rowsOfFile(place, dialect)
+        const located = yield* placeOfRows(source)
+        return yield* located.content === "images" ? rowsOfImages(located) : rowsOfFile(located, dialect)
       })
   }
 }

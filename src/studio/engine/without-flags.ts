@@ -12,5 +12,8 @@ export const withoutFlags = (message: string): string =>
   message
     .replaceAll(/ \(of suggest: --[\w-]+\)/g, "")
     .replaceAll(/--model (?=\S)/g, "")
-    .replaceAll(/--format ([\w-]+)/g, (_, name: string) => formats.find((one) => one.name === name)?.title ?? name)
+    .replaceAll(
+      /--format ([\w-]+)/g,
+      (_, name: string) => formats.find((format) => format.name === name)?.title ?? name
+    )
     .replaceAll(/--([a-z]+(?:-[a-z]+)*)/g, (_, name: string) => `“${fields[name] ?? name.replaceAll("-", " ")}”`)

@@ -20,12 +20,12 @@ type Side = Asked["sides"][number]
 const LIKELIEST = 5
 
 const tokenEvent = (side: Side, { id, text, probability, ends, likeliest }: ObservedToken): WritingEvent => {
-  const place = likeliest.findIndex((other) => other.id === id)
+  const rank = likeliest.findIndex((token) => token.id === id)
   return {
     kind: "token",
     side,
-    token: { text, probability, ends, place: place < 0 ? null : place },
-    others: likeliest.map((other) => ({ text: other.text, probability: other.probability }))
+    token: { text, probability, ends, rank: rank < 0 ? null : rank },
+    likeliest: likeliest.map((token) => ({ text: token.text, probability: token.probability }))
   }
 }
 
@@ -58,7 +58,7 @@ const messagesOf = (use: ToolUse | null, messages: Asked["messages"]): ReadonlyA
 const readText = (use: ToolUse | null, text: string, thinking: boolean) => {
   if (use === null) return { content: text, calls: [] }
   const { content, calls } = readWhole(use.reader({ thinking }), text)
-  return { content, calls: calls.map(({ name, arguments: own }) => ({ name, arguments: own })) }
+  return { content, calls: calls.map(({ name, arguments: callArguments }) => ({ name, arguments: callArguments })) }
 }
 
 /** The tokens of a conversation; its oldest exchanges are left away where it has outgrown the model. */
@@ -74,8 +74,8 @@ const conversationPrompt = (
       return yield* new AskRefused({
         message: `the result of ${waiting.join(", ")} is missing; write one result per line`
       })
-    const own = messages[0]?.role === "system" ? undefined : system
-    let talk = yield* conversation(tokenizer, { system: own, messages, tools: use?.tools ?? [] })
+    const systemMessage = messages[0]?.role === "system" ? undefined : system
+    let talk = yield* conversation(tokenizer, { system: systemMessage, messages, tools: use?.tools ?? [] })
     let prompt = yield* talk.prompt
     const room = Math.min(tokens, Math.floor(maxLength / 2))
     for (
@@ -90,7 +90,7 @@ const conversationPrompt = (
   })
 
 /** Writes one side, and gives its end; `thinking`: its prompt begins the model's reasoning. */
-const written = (
+const streamReply = (
   { run, prompts, turn }: RunInUse,
   { messages, tokens, temperature, seed }: Asked,
   { side, use, tell }: Pick<TokenObserver, "tell"> & { readonly side: Side; readonly use: ToolUse | null }
@@ -131,21 +131,21 @@ const checked = ({ messages, tokens }: Asked) => {
   return Effect.fail(new AskRefused({ message: `tokens is ${tokens}; expected 1 to ${most}` }))
 }
 
-const write = (asked: Asked) =>
+const write = (request: Asked) =>
   Stream.callback<WritingEvent, Reported, EngineNeeds>((queue) =>
     Effect.gen(function* () {
-      yield* checked(asked)
-      const used = yield* useRun(asked.id)
-      const use = yield* useOf(used.run, asked.tools ?? "")
+      yield* checked(request)
+      const inUse = yield* useRun(request.id)
+      const use = yield* useOf(inUse.run, request.tools ?? "")
       // one after the other: a device has one piece of work at a time
-      for (const side of asked.sides) {
+      for (const side of request.sides) {
         let [tokens, text] = [0, ""]
         const tell = (token: ObservedToken) => {
           tokens += 1
           text += token.text
           return Queue.offer(queue, tokenEvent(side, token))
         }
-        const { finish, thinking } = yield* written(used, asked, { side, use, tell })
+        const { finish, thinking } = yield* streamReply(inUse, request, { side, use, tell })
         yield* Queue.offer(queue, { kind: "end", side, tokens, finish, ...readText(use, text, thinking) })
       }
     }).pipe(

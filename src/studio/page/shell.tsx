@@ -90,7 +90,7 @@ export const Shell = () => {
           ))}
         </ul>
         <p class="place">
-          <span>{about.place}</span>
+          <span>{about.location}</span>
           <span>{device}</span>
         </p>
       </nav>

@@ -23,7 +23,7 @@ export type Ability =
 export interface About {
   readonly version: string
   /** location of runs and files, for people: a folder, or "this browser" */
-  readonly place: string
+  readonly location: string
   readonly abilities: ReadonlyArray<Ability>
   /** reasons why the folder is open read-only until its user trusts it; empty: trusted */
   readonly doubts: ReadonlyArray<string>
@@ -324,7 +324,7 @@ export interface ChosenToken extends TokenChoice {
   /** it ends the text, and writes nothing */
   readonly ends: boolean
   /** its place among `others`; null: not among them */
-  readonly place: number | null
+  readonly rank: number | null
 }
 
 /** A call that a model writes. */
@@ -341,7 +341,7 @@ export type WritingEvent =
       readonly side: "trained" | "base"
       readonly token: ChosenToken
       /** the likeliest at this place, five of them, the likeliest first */
-      readonly others: ReadonlyArray<TokenChoice>
+      readonly likeliest: ReadonlyArray<TokenChoice>
     }
   /** `finish`: "eos": the model ended the text, "length": at the token limit */
   | {

@@ -58,8 +58,8 @@ export const plotsSoFar = (rows: MetricsSoFar, kind: MeasuredKind): ReadonlyArra
 ]
 
 const mean = (values: ReadonlyArray<number | null>): number | null => {
-  const known = values.filter((value) => value !== null)
-  return known.length === 0 ? null : known.reduce((sum, value) => sum + value / known.length, 0)
+  const finite = values.filter((value) => value !== null)
+  return finite.length === 0 ? null : finite.reduce((sum, value) => sum + value / finite.length, 0)
 }
 
 /** The same curve with `points` at most: each the mean of as many that follow each other, at the last of them. */
@@ -70,7 +70,7 @@ export const thinned = ({ x, series }: Pick<Plot, "x" | "series">, points: numbe
   return {
     x: groups.map(([from, to]) => x.slice(from, to).at(-1)!),
     series: series.map(
-      (one): Series => ({ ...one, values: groups.map(([from, to]) => mean(one.values.slice(from, to))) })
+      (line): Series => ({ ...line, values: groups.map(([from, to]) => mean(line.values.slice(from, to))) })
     )
   }
 }
@@ -83,17 +83,18 @@ export interface PlotsOfRun {
 /** `plot`: the id of one; the first that there is where no run has it. */
 export const curvesOf = (runs: ReadonlyArray<PlotsOfRun>, plot: string, points: number): Curves => {
   const available = new Map<string, Plot>()
-  for (const { plots } of runs) for (const one of plots) if (!available.has(one.id)) available.set(one.id, one)
-  const shown = available.get(plot) ?? available.values().next().value
+  for (const { plots } of runs)
+    for (const candidate of plots) if (!available.has(candidate.id)) available.set(candidate.id, candidate)
+  const selected = available.get(plot) ?? available.values().next().value
   const curves = runs.flatMap(({ id, plots }): ReadonlyArray<RunCurve> => {
-    const own = plots.find((one) => one.id === shown?.id)
-    return own === undefined ? [] : [{ id, ...thinned(own, points) }]
+    const ofRun = plots.find((candidate) => candidate.id === selected?.id)
+    return ofRun === undefined ? [] : [{ id, ...thinned(ofRun, points) }]
   })
   return {
     available: [...available.values()].map(({ id, title }) => ({ id, title })),
-    title: shown?.title ?? "",
-    unit: shown?.unit ?? "",
-    logarithmic: shown?.logarithmic ?? false,
+    title: selected?.title ?? "",
+    unit: selected?.unit ?? "",
+    logarithmic: selected?.logarithmic ?? false,
     runs: curves
   }
 }
@@ -117,31 +118,31 @@ const NONE: ReadonlyArray<Plot> = []
 
 /** The plots of runs, kept: of a run that is under way its rows too, so that only new ones are read; of others what is drawn alone. */
 export const plotReader = ({ plan }: Pick<RunReader, "plan">): PlotReader => {
-  const kept = new Map<string, Kept>()
+  const cached = new Map<string, Kept>()
   return {
     plots: (id, live) =>
       Effect.gen(function* () {
         const { metrics } = yield* runFolder(id)
         const stamp = yield* stampOf(metrics)
-        const last = kept.get(id)
+        const last = cached.get(id)
         if (stamp === undefined) {
-          kept.delete(id)
+          cached.delete(id)
           return NONE
         }
         if (last?.stamp === stamp) {
-          kept.delete(id)
-          kept.set(id, live === false ? { ...last, followed: undefined } : last)
+          cached.delete(id)
+          cached.set(id, live === false ? { ...last, followed: undefined } : last)
           return last.plots
         }
-        const own = yield* plan(id)
-        if (own === null) return NONE
+        const planOfRun = yield* plan(id)
+        if (planOfRun === null) return NONE
         const followed = last?.followed ?? followMetrics(metrics)
         yield* followed.read
-        const plots = plotsSoFar(followed.rows, own.kind)
-        kept.delete(id)
+        const plots = plotsSoFar(followed.rows, planOfRun.kind)
+        cached.delete(id)
         const goesOn = live ?? last?.followed !== undefined
-        kept.set(id, { stamp, plots, followed: goesOn ? followed : undefined })
-        if (kept.size > MOST) kept.delete(kept.keys().next().value!)
+        cached.set(id, { stamp, plots, followed: goesOn ? followed : undefined })
+        if (cached.size > MOST) cached.delete(cached.keys().next().value!)
         return plots
       })
   }

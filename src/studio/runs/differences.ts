@@ -21,8 +21,8 @@ export const fieldDifferences = (
   plans: ReadonlyArray<Readonly<Record<string, unknown>> | null>
 ): TableOfTexts => {
   const fields = plans.map((plan) => new Map(plan === null ? [] : fieldsOf(plan)))
-  const paths = [...new Set(fields.flatMap((own) => [...own.keys()]))]
-  const rows = paths.map((path) => [path, ...fields.map((own) => text(own.get(path)))])
+  const paths = [...new Set(fields.flatMap((ofPlan) => [...ofPlan.keys()]))]
+  const rows = paths.map((path) => [path, ...fields.map((ofPlan) => text(ofPlan.get(path)))])
   return { columns: ["Field", ...names], rows: rows.filter(([, ...values]) => new Set(values).size > 1) }
 }
 

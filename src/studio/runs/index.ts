@@ -48,7 +48,7 @@ export class RunRefused extends Schema.TaggedError<RunRefused>()("RunRefused", {
 
 export interface RunWriter {
   /** Folders of the runs that it was asked to start; some may not exist yet. */
-  readonly begun: () => ReadonlyArray<string>
+  readonly startedFolders: () => ReadonlyArray<string>
   /** The processes of runs and their states, in the order of `ids`. */
   readonly lives: (ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Life>, never, Files>
   /** Begins, or waits for its turn; `now`: whatever else trains. */
@@ -87,21 +87,22 @@ export const runsOf = (writer: RunWriter): Runs => {
   const { plots } = plotReader(reader)
 
   const ids: Runs["ids"] = Effect.gen(function* () {
-    return [...new Set([...(yield* runFolders()), ...writer.begun()])]
+    return [...new Set([...(yield* runFolders()), ...writer.startedFolders()])]
   })
-  const isKnown = (id: string) => (writer.begun().includes(id) ? Effect.succeed(true) : isThere(`${id}/plan.json`))
+  const isKnown = (id: string) =>
+    writer.startedFolders().includes(id) ? Effect.succeed(true) : isThere(`${id}/plan.json`)
   /** Removals that were asked for, and those that came to their end. */
-  let [asked, done] = [0, 0]
+  let [removalsAsked, removalsDone] = [0, 0]
   const list: Effect.Effect<ReadonlyArray<RunSummary>, never, Files> = Effect.gen(function* () {
-    const doneBefore = done
+    const doneBefore = removalsDone
     const all = yield* ids
     const lives = yield* writer.lives(all)
     const read = yield* Effect.forEach(all, (id, i) => reader.summary(id, lives[i]!), { concurrency: 16 })
     // of a run that was removed meanwhile half may have been read
-    const summaries = asked === doneBefore ? read : yield* Effect.filter(read, ({ id }) => isKnown(id))
+    const summaries = removalsAsked === doneBefore ? read : yield* Effect.filter(read, ({ id }) => isKnown(id))
     return summaries.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
   })
-  const known = (id: string) =>
+  const checkKnown = (id: string) =>
     Effect.gen(function* () {
       if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is not a run in this folder" })
     })
@@ -128,7 +129,7 @@ export const runsOf = (writer: RunWriter): Runs => {
   /** What changed since the last look. */
   const follow = (id: string): Stream.Stream<RunEvent, RunRefused, Files> => {
     const log = growingFile(writer.logOf(id), LOG_BYTES)
-    let said = ""
+    let lastSummary = ""
     let drawn: unknown
     let drawnMemory: unknown
     let drawnAt = 0
@@ -137,8 +138,8 @@ export const runsOf = (writer: RunWriter): Runs => {
       const summary = yield* summaryOf(id)
       if (!(yield* isKnown(id))) return yield* new RunRefused({ id, reason: "was removed" })
       const text = JSON.stringify(summary)
-      if (text !== said) news.push({ kind: "summary", summary })
-      said = text
+      if (text !== lastSummary) news.push({ kind: "summary", summary })
+      lastSummary = text
       const { lines } = yield* log.more
       if (lines.length > 0) news.push({ kind: "log", lines })
       const over = isOver(summary.state)
@@ -162,29 +163,29 @@ export const runsOf = (writer: RunWriter): Runs => {
       runs: () => list,
       start: ({ name, plan, now = false }) =>
         Effect.gen(function* () {
-          const own = nameOfRun(name)
+          const safeName = nameOfRun(name)
           const { output } = plan
           const directory = isRecord(output) ? output["directory"] : undefined
           const id =
             typeof directory === "string"
               ? yield* namedFolder(directory)
-              : yield* freeFolder(`runs/${own}`, (taken) => writer.begun().includes(taken))
-          const file = yield* writePlan(own, plan)
+              : yield* freeFolder(`runs/${safeName}`, (folder) => writer.startedFolders().includes(folder))
+          const file = yield* writePlan(safeName, plan)
           yield* writer.start({ id, plan: file, now })
           return { id }
         }),
-      stop: ({ id }) => known(id).pipe(Effect.andThen(writer.stop(id)), Effect.as(null)),
-      resume: ({ id, now = false }) => known(id).pipe(Effect.andThen(writer.resume(id, now)), Effect.as(null)),
+      stop: ({ id }) => checkKnown(id).pipe(Effect.andThen(writer.stop(id)), Effect.as(null)),
+      resume: ({ id, now = false }) => checkKnown(id).pipe(Effect.andThen(writer.resume(id, now)), Effect.as(null)),
       remove: ({ id }) =>
         Effect.gen(function* () {
-          yield* known(id)
-          asked++
-          yield* writer.remove(id).pipe(Effect.ensuring(Effect.sync(() => done++)))
+          yield* checkKnown(id)
+          removalsAsked++
+          yield* writer.remove(id).pipe(Effect.ensuring(Effect.sync(() => removalsDone++)))
           return null
         }),
       annotate: ({ id, ...change }) =>
         Effect.gen(function* () {
-          yield* known(id)
+          yield* checkKnown(id)
           if ((change.comment?.length ?? 0) > LONGEST_COMMENT)
             return yield* new RunRefused({ id, reason: `keeps comments of up to ${LONGEST_COMMENT} characters` })
           if (yield* isLinked(id))
@@ -192,33 +193,35 @@ export const runsOf = (writer: RunWriter): Runs => {
           yield* annotate(id, change)
           return null
         }),
-      differences: ({ ids: asked }) =>
+      differences: ({ ids: requested }) =>
         Effect.gen(function* () {
           const all = yield* ids
-          const shown = asked.filter((id) => all.includes(id)).slice(0, MOST_COMPARED)
-          const plans = yield* Effect.forEach(shown, (id) =>
-            Effect.map(reader.plan(id), (own) => own && (own.plan as unknown as PlanJson))
+          const compared = requested.filter((id) => all.includes(id)).slice(0, MOST_COMPARED)
+          const plans = yield* Effect.forEach(compared, (id) =>
+            Effect.map(reader.plan(id), (planOfRun) => planOfRun && (planOfRun.plan as unknown as PlanJson))
           )
-          return planDifferences(shown, plans)
+          return planDifferences(compared, plans)
         }),
       result: ({ id }) =>
         Effect.gen(function* () {
-          yield* known(id)
-          const own = yield* reader.plan(id)
-          if (own === null) return yield* new RunRefused({ id, reason: "has no readable plan.json" })
-          return yield* resultOf(id, own)
+          yield* checkKnown(id)
+          const planOfRun = yield* reader.plan(id)
+          if (planOfRun === null) return yield* new RunRefused({ id, reason: "has no readable plan.json" })
+          return yield* resultOf(id, planOfRun)
         }),
-      curves: ({ ids: asked, plot, points }) =>
+      curves: ({ ids: requested, plot, points }) =>
         Effect.gen(function* () {
           const all = yield* ids
-          const shown = asked.filter((id) => all.includes(id))
-          const runs = yield* Effect.forEach(shown, (id) => Effect.map(plots(id), (own) => ({ id, plots: own })))
+          const compared = requested.filter((id) => all.includes(id))
+          const runs = yield* Effect.forEach(compared, (id) =>
+            Effect.map(plots(id), (plotsOfRun) => ({ id, plots: plotsOfRun }))
+          )
           return curvesOf(runs, plot, Math.min(Math.max(points, 2), 1_000))
         })
     },
     watches: {
       runs: () => Stream.changesWith(looks(list), (a, b) => JSON.stringify(a) === JSON.stringify(b)),
-      run: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
+      run: ({ id }) => Stream.unwrap(Effect.as(checkKnown(id), follow(id)))
     }
   }
   return { handlers, ids, summary: summaryOf }

@@ -18,21 +18,21 @@ export const filesOf = (id: string, most = MOST_FILES): Effect.Effect<ReadonlyAr
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const found: Array<FileOfRun> = []
+    const files: Array<FileOfRun> = []
     const visit = (folder: string): Effect.Effect<void, never, FileSystem.FileSystem> =>
       Effect.gen(function* () {
         const names = yield* namesIn(path.join(id, folder))
         for (const name of names.toSorted()) {
-          if (found.length >= most) return
-          const own = folder === "" ? name : `${folder}/${name}`
-          const info = yield* Effect.option(fs.lstat(path.join(id, own)))
+          if (files.length >= most) return
+          const relative = folder === "" ? name : `${folder}/${name}`
+          const info = yield* Effect.option(fs.lstat(path.join(id, relative)))
           if (info._tag === "None") continue
-          if (info.value.type === "File") found.push({ path: own, bytes: Number(info.value.size) })
-          else if (info.value.type === "Directory") yield* visit(own)
+          if (info.value.type === "File") files.push({ path: relative, bytes: Number(info.value.size) })
+          else if (info.value.type === "Directory") yield* visit(relative)
         }
       })
     yield* visit("")
-    return found.filter(({ path: own }) => own !== "lock")
+    return files.filter(({ path: file }) => file !== "lock")
   })
 
 export const resultOf = (id: string, { plan, kind }: PlanOfRun): Effect.Effect<RunResult, FileError, Files> =>
@@ -78,9 +78,9 @@ export const usesIn = (markdown: string): ReadonlyArray<CodeToUse> => {
   const uses: Array<CodeToUse> = []
   let end = 0
   for (const match of markdown.matchAll(fence)) {
-    const [whole, language = "", code = ""] = match
+    const [block, language = "", code = ""] = match
     uses.push({ title: titleOf(markdown.slice(end, match.index)), language, code: code.trimEnd() })
-    end = match.index + whole.length
+    end = match.index + block.length
   }
   return uses
 }

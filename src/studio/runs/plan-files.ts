@@ -38,7 +38,7 @@ export const writePlan = (name: string, plan: PlanJson): Effect.Effect<string, P
     yield* fs.makeDirectory(FOLDER, { recursive: true }).pipe(Effect.mapError(fileError("write", FOLDER)))
     for (let n = 1; ; n++) {
       const file = `${FOLDER}/${name}${n === 1 ? "" : `-${n}`}.json`
-      const made = yield* fs.writeFileString(file, text, { flag: "wx" }).pipe(
+      const isCreated = yield* fs.writeFileString(file, text, { flag: "wx" }).pipe(
         Effect.as(true),
         Effect.catchIf(
           (error) => error.reason._tag === "AlreadyExists",
@@ -46,6 +46,6 @@ export const writePlan = (name: string, plan: PlanJson): Effect.Effect<string, P
         ),
         Effect.mapError(fileError("write", file))
       )
-      if (made || (yield* readTextFile(file).pipe(Effect.orElseSucceed(() => ""))) === text) return file
+      if (isCreated || (yield* readTextFile(file).pipe(Effect.orElseSucceed(() => ""))) === text) return file
     }
   })

@@ -81,8 +81,8 @@ const readNewest = (file: string): Effect.Effect<Newest, never, FileSystem.FileS
         new TextDecoder().decode(bytes).split("\n")
       )
     const evaluationIn = (lines: ReadonlyArray<string>): Evaluation | null => {
-      const own = lines.findLast((line) => line.startsWith('{"kind":"evaluation"'))
-      const row = own === undefined ? undefined : rowIn(own)
+      const evaluationLine = lines.findLast((line) => line.startsWith('{"kind":"evaluation"'))
+      const row = evaluationLine === undefined ? undefined : rowIn(evaluationLine)
       return row?.kind === "evaluation" ? row : null
     }
     const lines = yield* linesOf(TAIL)
@@ -121,7 +121,7 @@ export interface PlanOfRun {
 
 interface ReadPlan {
   /** null: unreadable */
-  readonly own: PlanOfRun | null
+  readonly planOfRun: PlanOfRun | null
   /** when its folder was made, in milliseconds since 1970 */
   readonly began: number
 }
@@ -139,12 +139,12 @@ const readPlanOf = (file: string): Effect.Effect<ReadPlan, never, Files> =>
       ),
       Effect.orElseSucceed(() => new Date(0))
     )
-    const own = yield* Effect.gen(function* () {
+    const planOfRun = yield* Effect.gen(function* () {
       const decoded = decodeRunPlanResult(yield* readJsonFile(file))
       if (Result.isFailure(decoded)) return null
       return { plan: decoded.success, kind: yield* kindOf(decoded.success) }
     }).pipe(Effect.orElseSucceed(() => null))
-    return { own, began: began.getTime() }
+    return { planOfRun, began: began.getTime() }
   })
 
 /** "../data/movies/train.jsonl" → ["data", "movies", "train.jsonl"] */
@@ -197,39 +197,39 @@ export const runReader = (): RunReader => {
   const plan: RunReader["plan"] = (id) =>
     Effect.gen(function* () {
       const folder = yield* runFolder(id)
-      return (yield* planAt(folder.plan))?.own ?? null
+      return (yield* planAt(folder.plan))?.planOfRun ?? null
     })
   const summary: RunReader["summary"] = (id, life = unattended) =>
     Effect.gen(function* () {
       const path = yield* Path.Path
       const folder = yield* runFolder(id)
       const read = (yield* planAt(folder.plan)) ?? (life.plan === null ? undefined : yield* planAt(life.plan))
-      const own = read?.own ?? null
-      const left = (yield* leftAt(folder.report)) ?? null
+      const planOfRun = read?.planOfRun ?? null
+      const report = (yield* leftAt(folder.report)) ?? null
       const { steps: newest, evaluation } = (yield* newestAt(folder.metrics)) ?? NONE
       const { comment = "", archived = false } = (yield* annotationAt(annotationOf(id))) ?? {}
       const last = newest.at(-1)
       const isOver = life.state === "ended"
       const state: RunState = !isOver
         ? life.state
-        : left !== null
+        : report !== null
           ? "finished"
           : life.failed !== null
             ? "failed"
             : "stopped"
-      const judged = state === "finished" ? (left!.test ?? left!.validation) : evaluation
-      const split = state === "finished" ? (left!.test === null ? "validation" : "test") : (evaluation?.split ?? "")
-      const name = own?.kind.headline[0]
-      const metric = name === undefined ? undefined : own!.kind.metrics[name]
+      const judged = state === "finished" ? (report!.test ?? report!.validation) : evaluation
+      const split = state === "finished" ? (report!.test === null ? "validation" : "test") : (evaluation?.split ?? "")
+      const name = planOfRun?.kind.headline[0]
+      const metric = name === undefined ? undefined : planOfRun!.kind.metrics[name]
       const value = judged === null || name === undefined ? null : scoreOf(judged, name)
-      const step = state === "finished" ? left!.steps : (last?.step ?? 0)
-      const steps = life.steps ?? left?.planned ?? left?.steps ?? own?.plan.training.steps ?? 0
+      const step = state === "finished" ? report!.steps : (last?.step ?? 0)
+      const steps = life.steps ?? report?.planned ?? report?.steps ?? planOfRun?.plan.training.steps ?? 0
       const milliseconds = state === "training" ? meanMilliseconds(newest) : null
       return {
         id,
         name: path.basename(id),
         state,
-        says: own === null ? "" : saysOf(own.plan),
+        says: planOfRun === null ? "" : saysOf(planOfRun.plan),
         step,
         steps,
         loss: last?.loss ?? null,
@@ -239,7 +239,7 @@ export const runReader = (): RunReader => {
         startedAt: life.startedAt ?? read?.began ?? 0,
         note: state === "failed" ? life.failed : life.note,
         secondsLeft: milliseconds === null || steps < step ? null : Math.round(((steps - step) * milliseconds) / 1000),
-        hyperparameters: own === null ? {} : hyperparametersOf(own.plan),
+        hyperparameters: planOfRun === null ? {} : hyperparametersOf(planOfRun.plan),
         comment,
         archived
       }

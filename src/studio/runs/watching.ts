@@ -34,10 +34,10 @@ export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): Grow
     const info = yield* fs.stat(file)
     if (info.type !== "File") return { text: "", isReplaced: false, isWhole: true }
     const size = Number(info.size)
-    const own = Number(Option.getOrElse(info.ino, () => 0))
-    const isReplaced = own !== identity || size < offset
+    const inode = Number(Option.getOrElse(info.ino, () => 0))
+    const isReplaced = inode !== identity || size < offset
     if (isReplaced) {
-      identity = own
+      identity = inode
       offset = Math.max(0, size - from)
     }
     const length = Math.min(longest, size - offset)
@@ -83,20 +83,20 @@ export const growingFile = (file: string, from = Number.POSITIVE_INFINITY): Grow
  * kept; those that were asked for longest ago are forgotten first.
  */
 export const seenFiles = <A, R>(read: (file: string) => Effect.Effect<A, never, R>, most = 5_000) => {
-  const kept = new Map<string, { readonly stamp: string; readonly value: A }>()
+  const cached = new Map<string, { readonly stamp: string; readonly value: A }>()
   /** undefined: there is no such file */
   return (file: string): Effect.Effect<A | undefined, never, R | FileSystem.FileSystem> =>
     Effect.gen(function* () {
       const stamp = yield* stampOf(file)
       if (stamp === undefined) {
-        kept.delete(file)
+        cached.delete(file)
         return undefined
       }
-      const last = kept.get(file)
-      kept.delete(file)
+      const last = cached.get(file)
+      cached.delete(file)
       const now = last?.stamp === stamp ? last : { stamp, value: yield* read(file) }
-      kept.set(file, now)
-      if (kept.size > most) kept.delete(kept.keys().next().value!)
+      cached.set(file, now)
+      if (cached.size > most) cached.delete(cached.keys().next().value!)
       return now.value
     })
 }
@@ -123,9 +123,9 @@ export const looks = <A, E, R>(look: Effect.Effect<A, E, R>): Stream.Stream<A, E
     const next = Effect.gen(function* () {
       if (pause > 0) yield* Effect.sleep(pause)
       const began = performance.now()
-      const seen = yield* look
+      const result = yield* look
       pause = Math.max(PAUSE, REST * (performance.now() - began))
-      return seen
+      return result
     })
     return Stream.forever(Stream.fromEffect(next))
   })

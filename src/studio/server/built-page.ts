@@ -37,8 +37,8 @@ export const PAGE_VARIABLE = "TFJS_LORA_PRO_STUDIO_PAGE"
 
 /** The folder with index.html. */
 export const builtPage = Effect.gen(function* () {
-  const given = process.env[PAGE_VARIABLE]
-  if (given !== undefined && given !== "") return given
+  const folder = process.env[PAGE_VARIABLE]
+  if (folder !== undefined && folder !== "") return folder
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const exists = (file: string) => fs.exists(file).pipe(Effect.orElseSucceed(() => false))
@@ -48,8 +48,8 @@ export const builtPage = Effect.gen(function* () {
   const sources = path.join(room, "page")
   const repository = path.resolve(room, "..", "..")
   const built = path.join(repository, "node_modules", ".cache", "tfjs-lora-pro", "studio")
-  const [wanted, there] = [yield* newest(sources), yield* newest(built)]
-  if (there > wanted) return built
+  const [sourceTime, there] = [yield* newest(sources), yield* newest(built)]
+  if (there > sourceTime) return built
   yield* build(repository, sources, built)
   return built
 })

@@ -28,7 +28,7 @@ const filesIn = (folder: string) =>
   Effect.gen(function* () {
     const names = yield* namesIn(folder)
     const files = names.filter((name) => name.endsWith(".json")).sort()
-    const found = yield* Effect.forEach(
+    const plans = yield* Effect.forEach(
       files.slice(0, MOST).map((name) => `${folder}/${name}`),
       (file) =>
         readJsonFile(file).pipe(
@@ -37,7 +37,7 @@ const filesIn = (folder: string) =>
         ),
       { concurrency: 16 }
     )
-    return found.flat()
+    return plans.flat()
   })
 
 export const comparablePlans: Effect.Effect<ReadonlyArray<ComparablePlan>, never, Files> = Effect.gen(function* () {

@@ -45,8 +45,8 @@ export const doorkeeper = (now: () => number = Date.now): Doorkeeper => {
   const signature = (pathname: string, until: string) =>
     createHmac("sha256", key).update(`${until} ${pathname}`).digest("base64url")
   const isSigned = ({ method }: Request, { pathname, searchParams }: URL): boolean => {
-    const [until = "", given = ""] = (searchParams.get("signed") ?? "").split(".")
-    return method === "GET" && isSameSecret(given, signature(pathname, until)) && Number(until) > now()
+    const [until = "", signed = ""] = (searchParams.get("signed") ?? "").split(".")
+    return method === "GET" && isSameSecret(signed, signature(pathname, until)) && Number(until) > now()
   }
   return {
     stops: (request, url) => {
@@ -55,8 +55,8 @@ export const doorkeeper = (now: () => number = Date.now): Doorkeeper => {
         (!isForeign(request) && (isOpen(request, url) || hasBearer(request, [secret]) || isSigned(request, url)))
       return may ? undefined : new Response(REFUSED, { status: 403 })
     },
-    admit: (given) => {
-      if (!isSameSecret(given, code)) return undefined
+    admit: (attempt) => {
+      if (!isSameSecret(attempt, code)) return undefined
       code = randomSecret()
       return secret
     },

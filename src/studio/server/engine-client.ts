@@ -68,21 +68,21 @@ export const engineClient = (
     let rest: ReturnType<typeof setTimeout> | undefined
 
     const reply = (message: Reply) => {
-      const one = waiting.get(message.id)
-      if (one === undefined) return
-      if ("doing" in message) return one.doing(message.doing)
-      if ("event" in message) return one.event(message.event)
+      const question = waiting.get(message.id)
+      if (question === undefined) return
+      if ("doing" in message) return question.doing(message.doing)
+      if ("event" in message) return question.event(message.event)
       waiting.delete(message.id)
       restWhenDone()
-      if ("problem" in message) one.fail(message.problem)
-      else one.end("value" in message ? message.value : undefined)
+      if ("problem" in message) question.fail(message.problem)
+      else question.end("value" in message ? message.value : undefined)
     }
     /** The next question starts another. */
     const stop = () => {
-      const own = child
+      const running = child
       child = undefined
-      own?.stdin.end()
-      own?.kill("SIGTERM")
+      running?.stdin.end()
+      running?.kill("SIGTERM")
     }
     const restWhenDone = () => {
       clearTimeout(rest)
@@ -92,29 +92,33 @@ export const engineClient = (
     }
     const started = (): ChildProcessWithoutNullStreams => {
       if (child !== undefined) return child
-      const own = spawn(runtime, args, { env, stdio: ["pipe", "pipe", "pipe"] })
-      child = own
-      createInterface({ input: own.stdout }).on("line", (line) => reply(JSON.parse(line) as Reply))
-      createInterface({ input: own.stderr }).on("line", say)
-      const gone = () => {
-        if (child !== own) return
+      const spawned = spawn(runtime, args, { env, stdio: ["pipe", "pipe", "pipe"] })
+      child = spawned
+      createInterface({ input: spawned.stdout }).on("line", (line) => reply(JSON.parse(line) as Reply))
+      createInterface({ input: spawned.stderr }).on("line", say)
+      const failAll = () => {
+        if (child !== spawned) return
         child = undefined
-        const left = [...waiting.values()]
+        const unanswered = [...waiting.values()]
         waiting.clear()
-        for (const one of left) one.fail(GONE)
+        for (const question of unanswered) question.fail(GONE)
       }
-      own.on("exit", gone)
-      own.on("error", gone)
+      spawned.on("exit", failAll)
+      spawned.on("error", failAll)
       // a pipe that breaks is told by the end of the process
-      own.stdin.on("error", () => {})
-      return own
+      spawned.stdin.on("error", () => {})
+      return spawned
     }
     const send = (message: Request) => void started().stdin.write(`${JSON.stringify(message)}\n`)
     /** Asks, and gives what takes the question back. */
-    const ask = (question: { readonly call: string } | { readonly watch: string }, input: unknown, one: Waiting) => {
+    const ask = (
+      question: { readonly call: string } | { readonly watch: string },
+      input: unknown,
+      listener: Waiting
+    ) => {
       last += 1
       const id = last
-      waiting.set(id, one)
+      waiting.set(id, listener)
       clearTimeout(rest)
       send({ id, ...question, input })
       return Effect.sync(() => {

@@ -39,15 +39,15 @@ const PushReport = Schema.fromJsonString(
 )
 const Failure = Schema.fromJsonString(Schema.Struct({ ok: Schema.Literal(false), message: Schema.String }))
 
-const isFormat = (name: string): name is FormatName => formatNames.some((own) => own === name)
+const isFormat = (name: string): name is FormatName => formatNames.some((format) => format === name)
 
 /** The flags of a format's options; null: it has no such options. */
 const flagsOf = ({ format, options }: WatchInput<"export">): ReadonlyArray<string> | null => {
   if (!isFormat(format)) return null
-  const own = formatNamed(format).options
+  const formatOptions = formatNamed(format).options
   const flags: Array<string> = ["--format", format]
   for (const [name, values] of Object.entries(options)) {
-    const option = Object.hasOwn(own, name) ? own[name] : undefined
+    const option = Object.hasOwn(formatOptions, name) ? formatOptions[name] : undefined
     if (option === undefined || values.length === 0 || values.some((value) => !option.values.includes(value)))
       return null
     flags.push(`--${name}`, values.join(","))
@@ -101,12 +101,12 @@ type Tell<Event> = (event: Event) => void
 const exported = (
   program: OwnCommand,
   device: ReadonlyArray<string>,
-  asked: WatchInput<"export">,
+  request: WatchInput<"export">,
   tell: Tell<ExportEvent>
 ) =>
   Effect.gen(function* () {
-    const { id, format } = asked
-    const flags = flagsOf(asked)
+    const { id, format } = request
+    const flags = flagsOf(request)
     if (flags === null)
       return yield* new RunRefused({ id, reason: `cannot be exported as ${format} with these options` })
     const folder = yield* exportFolder(id, format)
@@ -115,9 +115,9 @@ const exported = (
     tell({ kind: "done", exported: yield* exportedTo(folder, lines) })
   })
 
-const pushed = (program: OwnCommand, asked: WatchInput<"push">, tell: Tell<PushEvent>) =>
+const pushed = (program: OwnCommand, request: WatchInput<"push">, tell: Tell<PushEvent>) =>
   Effect.gen(function* () {
-    const { id, repository, isPrivate, folder, base, withReport, isPreview } = asked
+    const { id, repository, isPrivate, folder, base, withReport, isPreview } = request
     for (const name of base === undefined ? [repository] : [repository, base])
       if (!isRepository(name))
         return yield* new NotExported({ message: `found ${JSON.stringify(name)}; expected a repository as owner/name` })
@@ -145,7 +145,7 @@ export const openExports = (
   Effect.gen(function* () {
     yield* endRemovals([`${EXPORTS}/`], () => Effect.void)
     const remover = openRemover(Semaphore.makeUnsafe(1))
-    const known = (id: string) =>
+    const checkRun = (id: string) =>
       Effect.gen(function* () {
         if (!(yield* runs).includes(id)) return yield* new RunRefused({ id, reason: "is not a run in this folder" })
       })
@@ -157,7 +157,7 @@ export const openExports = (
     ) =>
       Stream.callback<Event, Reported, Files>((queue) =>
         Effect.gen(function* () {
-          yield* known(id)
+          yield* checkRun(id)
           yield* busy.hold(id, what)
           yield* work((event) => void Queue.offerUnsafe(queue, event))
         }).pipe(
@@ -172,7 +172,7 @@ export const openExports = (
       calls: {
         exported: ({ id }) =>
           Effect.gen(function* () {
-            yield* known(id)
+            yield* checkRun(id)
             return yield* Effect.forEach(yield* exportFolders(id), (folder) => exportedTo(folder, []))
           }),
         removeExport: ({ id }) =>
@@ -184,9 +184,9 @@ export const openExports = (
           })
       },
       watches: {
-        export: (asked) =>
-          working<ExportEvent>(asked.id, "is being exported", (tell) => exported(program, device, asked, tell)),
-        push: (asked) => working<PushEvent>(asked.id, "is being pushed", (tell) => pushed(program, asked, tell))
+        export: (request) =>
+          working<ExportEvent>(request.id, "is being exported", (tell) => exported(program, device, request, tell)),
+        push: (request) => working<PushEvent>(request.id, "is being pushed", (tell) => pushed(program, request, tell))
       }
     }
   })

@@ -48,8 +48,8 @@ const signals: Readonly<Record<string, string>> = {
 
 /** "…, 480 steps of 8 rows" */
 const stepsIn = (log: string): number | null => {
-  const found = /^.*, (\d+) steps of \d+ rows$/m.exec(log)?.[1]
-  return found === undefined ? null : Number(found)
+  const digits = /^.*, (\d+) steps of \d+ rows$/m.exec(log)?.[1]
+  return digits === undefined ? null : Number(digits)
 }
 
 /** `flags`: those of the device. `state`: the studio's state folder. `busy`: what the studio itself does with runs. */
@@ -75,7 +75,7 @@ export const openLauncher = (
     )
     const outcomeAt = seenFiles((file) => Effect.map(textOf(file), (text) => decodeFailure(text.trim())))
     /** Runs without a record that were asked to stop. */
-    const asked = new Set<string>()
+    const stopRequests = new Set<string>()
     /** Processes that have been seen to write their runs: they load no more. */
     const began = new Map<string, number>()
 
@@ -109,7 +109,7 @@ export const openLauncher = (
         const owner = pid === undefined ? {} : { owner: yield* ownerOf(pid) }
         isRecorded = true
         const over = exit === undefined ? {} : { exit }
-        yield* records.put({ ...fresh, ...owner, ...over, waits: false, stopping: false })
+        yield* records.save({ ...fresh, ...owner, ...over, waits: false, stopping: false })
       })
 
     // one decision at a time: two that find nothing under way would both begin
@@ -127,14 +127,14 @@ export const openLauncher = (
     const begin = (record: RunRecord, now: boolean) =>
       Effect.gen(function* () {
         if (now || (yield* underWay).length === 0) return yield* launch(record)
-        yield* records.put({ ...record, waits: true })
+        yield* records.save({ ...record, waits: true })
       })
 
     const failureOf = (id: string, { exit, stopping, owner }: RunRecord, last: ReadonlyArray<string>) =>
       Effect.gen(function* () {
         if (owner === undefined) return exit === undefined ? null : "its process could not be started"
-        const said = yield* outcomeAt(outcomeOf(id))
-        if (said?._tag === "Some") return said.value.message
+        const outcome = yield* outcomeAt(outcomeOf(id))
+        if (outcome?._tag === "Some") return outcome.value.message
         if (stopping || exit === undefined || exit.code === 0 || exit.code === INTERRUPTED) return null
         const why = exit.signal === null ? [] : [signals[exit.signal] ?? `its process was terminated by ${exit.signal}`]
         return [...why, ...last].join("\n")
@@ -147,39 +147,39 @@ export const openLauncher = (
         return yield* isThere(`${id}/plan.json`)
       })
 
-    const lifeOf = (id: string, others: ReadonlyArray<string>) =>
+    const lifeOf = (id: string, ahead: ReadonlyArray<string>) =>
       Effect.gen(function* () {
         const record = records.get(id)
         const { steps = null, last = [] } = (record === undefined ? undefined : yield* logAt(logOf(id))) ?? {}
-        const known = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps }
+        const recorded = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps }
         if (record?.waits === true) {
-          const whom = others.length === 0 ? "its turn" : `${listed(others, 3).join(" and ")} to finish`
-          return { ...known, state: "waiting", failed: null, note: `waits for ${whom}` } satisfies Life
+          const whom = ahead.length === 0 ? "its turn" : `${listed(ahead, 3).join(" and ")} to finish`
+          return { ...recorded, state: "waiting", failed: null, note: `waits for ${whom}` } satisfies Life
         }
         const locked = yield* lockedBy(id)
         const owner = locked ?? (yield* startedProcess(record))
         if (owner !== undefined) {
-          const isStopping = record?.stopping === true || asked.has(id)
+          const isStopping = record?.stopping === true || stopRequests.has(id)
           if (locked !== undefined || (yield* hasBegun(id, record))) began.set(id, owner.pid)
           const state = isStopping ? "stopping" : began.get(id) === owner.pid ? "training" : "starting"
           return {
-            ...known,
+            ...recorded,
             state,
             failed: null,
             note: state === "starting" ? last.at(-1) || null : null
           } satisfies Life
         }
-        asked.delete(id)
+        stopRequests.delete(id)
         // what is known since the process is gone: how it ended
         const ended = records.get(id)
         const failed = ended === undefined ? null : yield* failureOf(id, ended, last)
-        return { ...known, state: "ended", failed, note: null } satisfies Life
+        return { ...recorded, state: "ended", failed, note: null } satisfies Life
       })
 
     const lives: Launcher["lives"] = (ids) =>
       Effect.gen(function* () {
-        const others = records.all().some(({ waits }) => waits) ? yield* underWay : []
-        return yield* Effect.forEach(ids, (id) => lifeOf(id, others), { concurrency: 16 })
+        const ahead = records.all().some(({ waits }) => waits) ? yield* underWay : []
+        return yield* Effect.forEach(ids, (id) => lifeOf(id, ahead), { concurrency: 16 })
       })
 
     const mayGo = (id: string) =>
@@ -190,13 +190,13 @@ export const openLauncher = (
         const what = busy.with(id)
         if (what !== undefined) return yield* new RunRefused({ id, reason: `${what}; remove it when that is done` })
         const all = [...(yield* runFolders()), ...records.all().map((record) => record.id)]
-        const inner = all.find((other) => other.startsWith(`${id}/`))
+        const inner = all.find((folder) => folder.startsWith(`${id}/`))
         if (inner !== undefined)
           return yield* new RunRefused({ id, reason: `contains another run, ${inner}; remove that one first` })
       })
     const forget = (id: string) =>
       Effect.suspend(() => {
-        asked.delete(id)
+        stopRequests.delete(id)
         began.delete(id)
         memory.forget(id)
         return records.remove(id)
@@ -204,7 +204,7 @@ export const openLauncher = (
 
     return {
       records,
-      begun: () => records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id])),
+      startedFolders: () => records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id])),
       logOf,
       lives,
       turn,
@@ -236,8 +236,8 @@ export const openLauncher = (
           const owner = yield* startedProcess(record)
           if (owner === undefined) return yield* startedElsewhere(id)
           // a second signal means: leave at once, unsaved
-          if (record?.stopping === true || asked.has(id)) return
-          asked.add(id)
+          if (record?.stopping === true || stopRequests.has(id)) return
+          stopRequests.add(id)
           yield* Effect.try({
             try: () => process.kill(owner.pid, "SIGINT"),
             catch: () =>

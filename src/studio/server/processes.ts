@@ -81,7 +81,7 @@ const isToBeTold = (pid: number): boolean => {
 export const isAlive = (owner: ProcessOwner): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.map(
     Effect.timeoutOption(isGone(owner), "20 millis"),
-    (gone) => gone._tag === "None" || !gone.value || isToBeTold(owner.pid)
+    (result) => result._tag === "None" || !result.value || isToBeTold(owner.pid)
   )
 
 /** The process that the studio started for a run or a study, where it is alive. */
@@ -128,12 +128,12 @@ export const failureSaid = (log: string): Effect.Effect<string | null, never, Fi
     const text = yield* readTextFile(log).pipe(Effect.orElseSucceed(() => ""))
     const lines = text.trimEnd().split("\n")
     const error = lines.findLastIndex((line) => /^\s*ERROR\b/.test(line))
-    const said = lines
+    const message = lines
       .slice(error < 0 ? -LAST_LINES : error)
       .map((line) => line.replace(/^\s*ERROR\s*/, "").trim())
       .filter((line) => line !== "")
       .join("\n")
-    return said === "" ? null : said
+    return message === "" ? null : message
   })
 
 /** Resident megabytes; undefined: the system does not say. */
@@ -202,24 +202,24 @@ export const memoryLog = (): MemoryLog => {
     look: (id, pid, step) =>
       Effect.map(megabytesOf(pid), (megabytes) => {
         if (megabytes === undefined) return
-        const looked = all.get(id) ?? { steps: [], megabytes: [] }
-        all.set(id, looked)
-        add(looked, step, Math.round(megabytes))
+        const samples = all.get(id) ?? { steps: [], megabytes: [] }
+        all.set(id, samples)
+        add(samples, step, Math.round(megabytes))
         plots.delete(id)
       }),
     plot: (id) => {
-      const looked = all.get(id)
-      if (looked === undefined) return undefined
-      const own = plots.get(id) ?? {
+      const samples = all.get(id)
+      if (samples === undefined) return undefined
+      const plot = plots.get(id) ?? {
         id: "memory",
         title: "Process memory",
         unit: "megabytes",
         logarithmic: false,
-        x: [...looked.steps],
-        series: [{ label: "resident", values: [...looked.megabytes], colour: 0, kind: "line" as const }]
+        x: [...samples.steps],
+        series: [{ label: "resident", values: [...samples.megabytes], colour: 0, kind: "line" as const }]
       }
-      plots.set(id, own)
-      return own
+      plots.set(id, plot)
+      return plot
     },
     forget: (id) => {
       all.delete(id)

@@ -51,7 +51,7 @@ export interface Records<Record> {
   readonly outcomeOf: (id: string) => string
   readonly all: () => ReadonlyArray<Record>
   readonly get: (id: string) => Record | undefined
-  readonly put: (record: Record) => Effect.Effect<void, FileError, FileSystem.FileSystem>
+  readonly save: (record: Record) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   readonly change: (id: string, parts: Partial<Record>) => Effect.Effect<void, FileError, FileSystem.FileSystem>
   /** With its log; what waits to be written of it is not. */
   readonly remove: (id: string) => Effect.Effect<void, never, FileSystem.FileSystem>
@@ -72,7 +72,7 @@ const openFolder = <R extends { readonly id: string }>(
     yield* fs.makeDirectory(folder, { recursive: true }).pipe(Effect.mapError(fileError("write", folder)))
     const names = yield* fs.readDirectory(folder).pipe(Effect.mapError(fileError("read", folder)))
     const records = new Map<string, R>()
-    for (const name of names.filter((one) => one.endsWith(".json"))) {
+    for (const name of names.filter((entry) => entry.endsWith(".json"))) {
       const file = path.join(folder, name)
       const json = yield* readJsonFile(file).pipe(Effect.orElseSucceed(() => null))
       const record = Option.getOrUndefined(decode(json))
@@ -82,7 +82,7 @@ const openFolder = <R extends { readonly id: string }>(
     const writing = Semaphore.makeUnsafe(1)
     const logOf = (id: string) => fileOf(id, "log")
     const outcomeOf = (id: string) => fileOf(id, "outcome")
-    const put: Records<R>["put"] = (record) =>
+    const save: Records<R>["save"] = (record) =>
       Effect.suspend(() => {
         records.set(record.id, record)
         return writing.withPermits(1)(
@@ -98,11 +98,11 @@ const openFolder = <R extends { readonly id: string }>(
       outcomeOf,
       all: () => [...records.values()],
       get: (id) => records.get(id),
-      put,
+      save,
       change: (id, parts) =>
         Effect.suspend(() => {
           const record = records.get(id)
-          return record === undefined ? Effect.void : put({ ...record, ...parts })
+          return record === undefined ? Effect.void : save({ ...record, ...parts })
         }),
       remove: (id) =>
         Effect.suspend(() => {

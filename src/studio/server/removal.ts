@@ -24,20 +24,20 @@ export interface Busy {
 }
 
 export const openBusy = (): Busy => {
-  const held = new Set<{ readonly id: string; readonly what: string }>()
+  const activities = new Set<{ readonly id: string; readonly what: string }>()
   return {
     hold: (id, what) =>
       Effect.asVoid(
         Effect.acquireRelease(
           Effect.sync(() => {
-            const one = { id, what }
-            held.add(one)
-            return one
+            const activity = { id, what }
+            activities.add(activity)
+            return activity
           }),
-          (one) => Effect.sync(() => held.delete(one))
+          (activity) => Effect.sync(() => activities.delete(activity))
         )
       ),
-    with: (id) => [...held].find((one) => one.id === id)?.what
+    with: (id) => [...activities].find((activity) => activity.id === id)?.what
   }
 }
 
@@ -53,7 +53,7 @@ const placeOf = (id: string): readonly [folder: string, name: string] => {
 const below = (folder: string, name: string): string => (folder === "" ? name : `${folder}/${name}`)
 
 /** What has this name, and no link on its way; undefined: nothing. Fails with why it is not to be removed. */
-const looked = (id: string): Effect.Effect<FileSystem.File.Type | undefined, RunRefused, FileSystem.FileSystem> =>
+const folderType = (id: string): Effect.Effect<FileSystem.File.Type | undefined, RunRefused, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const refused = (reason: string) => new RunRefused({ id, reason })
@@ -109,7 +109,7 @@ interface Remover {
 const hide = ({ id, sign }: ToRemove): Effect.Effect<string | undefined, RunRefused | RunLocked | FileError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    if ((yield* looked(id)) !== "Directory" || !(yield* isOwn(id, sign))) return undefined
+    if ((yield* folderType(id)) !== "Directory" || !(yield* isOwn(id, sign))) return undefined
     const [folder, name] = placeOf(id)
     const hidden = below(folder, removedName(name))
     // no process begins to write it in between
@@ -166,7 +166,7 @@ export const endRemovals = (
         const before = nameBeforeRemoval(name)
         if (before === undefined) continue
         const hidden = below(folder, name)
-        const isFolder = Effect.map(looked(hidden), (type) => type === "Directory")
+        const isFolder = Effect.map(folderType(hidden), (type) => type === "Directory")
         if (!(yield* isFolder.pipe(Effect.orElseSucceed(() => false)))) continue
         const id = below(folder, before)
         // a run of the same name may have come since

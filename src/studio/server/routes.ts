@@ -59,25 +59,25 @@ const eventResponse = (
   run: (effect: Effect.Effect<void>, signal: AbortSignal) => Promise<unknown>
 ): Response => {
   const stop = new AbortController()
-  let wanted = () => {}
+  let resumeWriting = () => {}
   const body = new ReadableStream<Uint8Array>({
     start: (controller) => {
       const isWanted = () => (controller.desiredSize ?? 0) > 0
-      const put = (text: string) => {
+      const enqueue = (text: string) => {
         if (!stop.signal.aborted) controller.enqueue(encoder.encode(text))
       }
       const write = (text: string) =>
         Effect.promise(async () => {
-          put(text)
-          if (!stop.signal.aborted && !isWanted()) await new Promise<void>((resolve) => (wanted = resolve))
+          enqueue(text)
+          if (!stop.signal.aborted && !isWanted()) await new Promise<void>((resolve) => (resumeWriting = resolve))
         })
       const beat = setInterval(() => {
-        if (isWanted()) put(":\n\n")
+        if (isWanted()) enqueue(":\n\n")
       }, KEEP_ALIVE)
       const each = Stream.runForEach(all, (event) => write(`data: ${JSON.stringify(event ?? null)}\n\n`))
       // a slow reader gets fewer progress events
       const reporting = telling((doing) => {
-        if (isWanted()) put(`event: doing\ndata: ${JSON.stringify(doing)}\n\n`)
+        if (isWanted()) enqueue(`event: doing\ndata: ${JSON.stringify(doing)}\n\n`)
       }, 0)
       const ended = each.pipe(
         Effect.andThen(write("event: end\ndata: null\n\n")),
@@ -89,10 +89,10 @@ const eventResponse = (
         if (!stop.signal.aborted) controller.close()
       })
     },
-    pull: () => wanted(),
+    pull: () => resumeWriting(),
     cancel: () => {
       stop.abort()
-      wanted()
+      resumeWriting()
     }
   })
   return new Response(body, { headers: { "content-type": "text/event-stream", "cache-control": "no-store" } })
@@ -112,7 +112,7 @@ const guarded = (response: Response): Response => {
 const Opening = Schema.Struct({ code: Schema.String })
 const Signing = Schema.Struct({ path: Schema.String.check(Schema.isPattern(/^\/files\/[^?#]+$/)) })
 
-const asked = <A>(schema: Schema.Codec<A, unknown>, request: Request): Effect.Effect<A, RequestRefused> =>
+const bodyOf = <A>(schema: Schema.Codec<A, unknown>, request: Request): Effect.Effect<A, RequestRefused> =>
   Effect.flatMap(jsonOf(request), (input) =>
     Schema.decodeUnknownEffect(schema)(input).pipe(
       Effect.mapError(({ message }) => new RequestRefused({ status: 400, message: message.replaceAll("\n", " ") }))
@@ -157,32 +157,32 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
     )
     const open = (request: Request) =>
       Effect.gen(function* () {
-        const secret = door.admit((yield* asked(Opening, request)).code)
+        const secret = door.admit((yield* bodyOf(Opening, request)).code)
         if (secret === undefined) return yield* new RequestRefused({ status: 403, message: USED })
         yield* onAdmitted
         return json({ secret })
       })
     const sign = (request: Request) =>
-      Effect.map(asked(Signing, request), ({ path }) => json({ address: door.signed(path) }))
+      Effect.map(bodyOf(Signing, request), ({ path }) => json({ address: door.signed(path) }))
     const call = (verb: string, request: Request) =>
       Effect.gen(function* () {
         const input = yield* jsonOf(request)
         if (changes(calls, verb)) yield* mayChange
-        const own = Object.hasOwn(handlers.calls, verb)
-        const answered: Effect.Effect<unknown, Reported, R> = own
+        const isHere = Object.hasOwn(handlers.calls, verb)
+        const reply: Effect.Effect<unknown, Reported, R> = isHere
           ? answer(handlers, verb, input)
           : engine.call(verb, input)
-        return readsEvents(request) ? sent(Stream.fromEffect(answered)) : json(yield* answered)
+        return readsEvents(request) ? sent(Stream.fromEffect(reply)) : json(yield* reply)
       })
     const watch = (verb: string, request: Request) =>
       Effect.gen(function* () {
         const input = yield* jsonOf(request)
         if (changes(watches, verb)) yield* mayChange
-        const own = Object.hasOwn(handlers.watches, verb)
-        return sent(own ? events(handlers, verb, input) : engine.watch(verb, input))
+        const isHere = Object.hasOwn(handlers.watches, verb)
+        return sent(isHere ? events(handlers, verb, input) : engine.watch(verb, input))
       })
-    const put = (path: string, url: URL, request: Request) =>
-      Effect.as(Effect.andThen(mayChange, store.put(path, url.searchParams.get("drop"), request)), json(null))
+    const upload = (path: string, url: URL, request: Request) =>
+      Effect.as(Effect.andThen(mayChange, store.write(path, url.searchParams.get("drop"), request)), json(null))
     const finish = (url: URL, request: Request) =>
       Effect.gen(function* () {
         yield* jsonOf(request)
@@ -200,13 +200,13 @@ export const routes = <R>({ door, onAdmitted, doubts, handlers, engine, page, st
       if (route === "POST call") return call(rest, request)
       if (route === "POST watch") return watch(rest, request)
       if (route === "POST store") return finish(url, request)
-      if (route === "PUT store") return put(rest, url, request)
+      if (route === "PUT store") return upload(rest, url, request)
       if (route === "GET files") return file(rest, url.searchParams)
       if (request.method !== "GET") return Effect.succeed(notFound())
       const path = url.pathname === "/" ? ["index.html"] : segmentsOf(url.pathname.slice(1))
       return path === undefined
         ? Effect.succeed(notFound())
-        : Effect.map(page(path.join("/")), (found) => found ?? notFound())
+        : Effect.map(page(path.join("/")), (response) => response ?? notFound())
     }
     return async (request: Request): Promise<Response> => {
       const url = new URL(request.url)

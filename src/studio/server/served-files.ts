@@ -20,7 +20,7 @@ const PAGE_POLICY =
 const TEXT = "text/plain; charset=utf-8"
 
 /** What a browser shows; everything else is saved. */
-const shown: Readonly<Record<string, string>> = {
+const mediaTypes: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
   ".json": TEXT,
   ".jsonl": TEXT,
@@ -47,7 +47,7 @@ interface Found {
 }
 
 /** Looks up a file or folder, but not a link. The studio's file system rejects links on the way. */
-const found = (file: string): Effect.Effect<Found | undefined, never, Files> =>
+const findEntry = (file: string): Effect.Effect<Found | undefined, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const { type, size } = yield* fs.lstat(file)
@@ -110,21 +110,21 @@ export const servedFiles =
       if (segments === undefined) return absent()
       const file = segments.join("/")
       if (!(yield* folders).some((folder) => `${file}/`.startsWith(`${folder}/`))) return absent()
-      const one = yield* found(file)
-      if (one === undefined) return absent()
+      const entry = yield* findEntry(file)
+      if (entry === undefined) return absent()
       const name = segments.at(-1)!
-      if (one.type === "Directory") return search.has("zip") ? yield* zipped(one.file, name) : absent()
+      if (entry.type === "Directory") return search.has("zip") ? yield* zipped(entry.file, name) : absent()
       const ending = /\.\w+$/.exec(name)?.[0]?.toLowerCase() ?? ""
-      const type = search.has("download") ? undefined : shown[ending]
+      const type = search.has("download") ? undefined : mediaTypes[ending]
       const headers = new Headers({
         "content-type": type ?? "application/octet-stream",
-        "content-length": `${one.bytes}`,
+        "content-length": `${entry.bytes}`,
         "cache-control": "no-store",
         // never a page of the studio itself
         "content-security-policy": PAGE_POLICY
       })
       if (type === undefined) headers.set("content-disposition", attachment(name))
-      return new Response(yield* Stream.toReadableStreamEffect(piecesOf(one.file, one.bytes)), { headers })
+      return new Response(yield* Stream.toReadableStreamEffect(piecesOf(entry.file, entry.bytes)), { headers })
     })
 
 /** The built page: the files of one folder, by the names that are in it when the studio opens. */

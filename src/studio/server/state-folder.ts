@@ -67,10 +67,10 @@ export const openStateFolder: Effect.Effect<StateFolder, StudioOpen | FileError,
   function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const place = yield* placeOf(".")
+    const location = yield* placeOf(".")
     const folder = yield* fs
-      .makeDirectory(place, { recursive: true, mode: MODE.folder })
-      .pipe(Effect.andThen(fs.realPath(place)), Effect.mapError(fileError("write", place)))
+      .makeDirectory(location, { recursive: true, mode: MODE.folder })
+      .pipe(Effect.andThen(fs.realPath(location)), Effect.mapError(fileError("write", location)))
     const address = path.join(folder, "address")
     yield* lockRun(folder).pipe(
       Effect.catchTag("RunLocked", ({ pid }) =>

@@ -17,7 +17,7 @@ import { RequestRefused, segmentsOf } from "./requests.ts"
 
 export interface Store {
   /** Takes the bytes of a file. */
-  readonly put: (
+  readonly write: (
     path: string,
     drop: string | null,
     request: Request
@@ -63,7 +63,7 @@ export const openStore = (): Store => {
     return `${FOLDER}/.drop-${id}`
   }
 
-  const put: Store["put"] = (path, id, request) =>
+  const write: Store["write"] = (path, id, request) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const folder = dropOf(id)
@@ -146,7 +146,7 @@ export const openStore = (): Store => {
     }
   })
 
-  return { put, finish, clear, sweep }
+  return { write, finish, clear, sweep }
 }
 
 /** Moves a file or a folder to `data/<name>`, to a name beside it where another has that; what is there with the same bytes is taken. */
@@ -157,8 +157,8 @@ const named = (from: string, name: string): Effect.Effect<string, FileError, Fil
     const { name: stem, ext } = path.parse(name)
     for (let n = 1; ; n++) {
       const target = `${FOLDER}/${n === 1 ? name : `${stem}-${n}${ext}`}`
-      const taken = yield* Effect.option(fs.lstat(target))
-      if (taken._tag === "None") {
+      const existing = yield* Effect.option(fs.lstat(target))
+      if (existing._tag === "None") {
         yield* fs.rename(from, target).pipe(Effect.mapError(fileError("write", target)))
         return target
       }
@@ -170,12 +170,12 @@ const named = (from: string, name: string): Effect.Effect<string, FileError, Fil
 const isSame = (a: string, b: string): Effect.Effect<boolean, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const [one, other] = [yield* fs.lstat(a), yield* fs.lstat(b)]
-    if (one.type !== other.type) return false
-    if (one.type === "File") return one.size === other.size && (yield* sameBytes(a, b))
-    if (one.type !== "Directory") return false
-    const [names, others] = [yield* fs.readDirectory(a), yield* fs.readDirectory(b)]
-    if (names.length !== others.length || !names.every((name) => others.includes(name))) return false
+    const [first, second] = [yield* fs.lstat(a), yield* fs.lstat(b)]
+    if (first.type !== second.type) return false
+    if (first.type === "File") return first.size === second.size && (yield* sameBytes(a, b))
+    if (first.type !== "Directory") return false
+    const [names, otherNames] = [yield* fs.readDirectory(a), yield* fs.readDirectory(b)]
+    if (names.length !== otherNames.length || !names.every((name) => otherNames.includes(name))) return false
     for (const name of names) if (!(yield* isSame(`${a}/${name}`, `${b}/${name}`))) return false
     return true
   }).pipe(Effect.orElseSucceed(() => false))
@@ -189,7 +189,7 @@ const sameBytes = (a: string, b: string) =>
     return yield* Stream.zip(pieces(a), pieces(b)).pipe(
       Stream.runFold(
         () => true,
-        (same, [one, other]) => same && one.length === other.length && one.every((byte, i) => byte === other[i])
+        (same, [left, right]) => same && left.length === right.length && left.every((byte, i) => byte === right[i])
       )
     )
   })

@@ -90,15 +90,15 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
     const studyAt = seenFiles((file) =>
       Effect.gen(function* () {
         const folder = file.slice(0, -"/study.json".length)
-        const own = yield* open(folder)
-        if (own === undefined) return undefined
-        const { sweep, final, common } = countTrials(own.study)
+        const opened = yield* open(folder)
+        if (opened === undefined) return undefined
+        const { sweep, final, common } = countTrials(opened.study)
         const fs = yield* FileSystem.FileSystem
         const { mtime } = yield* fs.stat(file).pipe(Effect.orElseSucceed(() => ({ mtime: Option.none<Date>() })))
         const writtenAt = Option.match(mtime, { onNone: () => 0, onSome: (time) => time.getTime() })
         return {
-          study: own.study,
-          measure: yield* measureOf(own.study.plan),
+          study: opened.study,
+          measure: yield* measureOf(opened.study.plan),
           trials: sweep + final + common,
           writtenAt
         }
@@ -106,14 +106,14 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
     )
     const resultsAt = seenFiles((file) => resultsSoFar(file.slice(0, -"/results.json".length)))
     const resultsOf = (id: string) =>
-      Effect.map(resultsAt(`${id}/results.json`), (found) => found ?? { finished: false, results: [] })
+      Effect.map(resultsAt(`${id}/results.json`), (saved) => saved ?? { finished: false, results: [] })
 
     const ids: Effect.Effect<ReadonlyArray<string>, never, Files> = Effect.gen(function* () {
       const folders = yield* foldersWith(FOLDER, "study.json")
-      const begun = records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id]))
-      return [...new Set([...folders, ...begun])]
+      const started = records.all().flatMap(({ id }) => (remover.isGoing(id) ? [] : [id]))
+      return [...new Set([...folders, ...started])]
     })
-    const known = (id: string) =>
+    const checkStudy = (id: string) =>
       Effect.gen(function* () {
         if (!(yield* ids).includes(id)) return yield* new RunRefused({ id, reason: "is not a study in this folder" })
       })
@@ -132,14 +132,14 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         if (owner === undefined) return exit === undefined ? null : "its process could not be started"
         if (exit?.code === 0 || exit?.code === INTERRUPTED) return null
         const why = exit?.signal == null ? [] : [`its process was terminated by ${exit.signal}`]
-        const said = yield* failureSaid(records.logOf(id))
-        return exit === undefined ? null : [...why, said ?? "The log may say why."].join("\n")
+        const message = yield* failureSaid(records.logOf(id))
+        return exit === undefined ? null : [...why, message ?? "The log may say why."].join("\n")
       })
 
     const summaryOf = (id: string): Effect.Effect<StudySummary, never, Sources> =>
       Effect.gen(function* () {
         const record = records.get(id)
-        const own = yield* studyAt(`${id}/study.json`)
+        const study = yield* studyAt(`${id}/study.json`)
         const { finished, results } = yield* resultsOf(id)
         const isRunning = (yield* processOf(id)) !== undefined
         const failed = isRunning || finished ? null : yield* failureOf(id)
@@ -148,8 +148,8 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           name: id.slice(FOLDER.length + 1),
           state: isRunning ? "running" : finished ? "finished" : failed !== null ? "failed" : "stopped",
           done: results.length,
-          trials: own?.trials ?? 0,
-          startedAt: record?.startedAt ?? own?.writtenAt ?? 0,
+          trials: study?.trials ?? 0,
+          startedAt: record?.startedAt ?? study?.writtenAt ?? 0,
           note: failed ?? (isRunning && record?.stopping === true ? "stops after saving the current steps" : null)
         }
       })
@@ -157,8 +157,8 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
     const list: Effect.Effect<ReadonlyArray<StudySummary>, never, Sources> = Effect.gen(function* () {
       const read = yield* Effect.forEach(yield* ids, summaryOf, { concurrency: 8 })
       // of one that was removed meanwhile half may have been read
-      const left = yield* ids
-      const all = read.filter(({ id }) => left.includes(id))
+      const remaining = yield* ids
+      const all = read.filter(({ id }) => remaining.includes(id))
       return all.toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? -1 : 1))
     })
 
@@ -174,7 +174,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           }
         })
         const owner = pid === undefined ? {} : { owner: yield* ownerOf(pid) }
-        yield* records.put({ ...fresh, ...owner, stopping: false })
+        yield* records.save({ ...fresh, ...owner, stopping: false })
       })
 
     const mayGo = (id: string) =>
@@ -195,11 +195,11 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
     /** What changed since the last look. */
     const follow = (id: string): Stream.Stream<StudyEvent, RunRefused, Sources> => {
       const log = growingFile(records.logOf(id), LOG_BYTES)
-      const said = new Map<StudyEvent["kind"], string>()
+      const sent = new Map<StudyEvent["kind"], string>()
       const fresh = (event: StudyEvent): ReadonlyArray<StudyEvent> => {
         const text = JSON.stringify(event)
-        if (said.get(event.kind) === text) return []
-        said.set(event.kind, text)
+        if (sent.get(event.kind) === text) return []
+        sent.set(event.kind, text)
         return [event]
       }
       const look = Effect.gen(function* () {
@@ -208,13 +208,13 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         const news: Array<StudyEvent> = [...fresh({ kind: "summary", summary })]
         const { lines } = yield* log.more
         if (lines.length > 0) news.push({ kind: "log", lines })
-        const own = yield* studyAt(`${id}/study.json`)
-        if (own === undefined) return news
+        const study = yield* studyAt(`${id}/study.json`)
+        if (study === undefined) return news
         const { results, finished } = yield* resultsOf(id)
         const isRunning = summary.state === "running"
-        news.push(...fresh({ kind: "trials", table: yield* trialTable(id, results, own.measure, reader, isRunning) }))
-        if (finished && !said.has("verdict")) {
-          const { sentences, intervals, ...table } = yield* verdictTexts(own.study, results)
+        news.push(...fresh({ kind: "trials", table: yield* trialTable(id, results, study.measure, reader, isRunning) }))
+        if (finished && !sent.has("verdict")) {
+          const { sentences, intervals, ...table } = yield* verdictTexts(study.study, results)
           news.push(...fresh({ kind: "verdict", sentences, intervals, table, page: "compare.html" }))
         }
         return news
@@ -227,30 +227,30 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
         methods: () => Effect.sync(listedMethods),
         studies: () => list,
         plans: () => comparablePlans,
-        sizeStudy: (asked) =>
+        sizeStudy: (request) =>
           Effect.gen(function* () {
-            const { question } = yield* questionFor(asked)
+            const { question } = yield* questionFor(request)
             const { sweep, final, common } = countTrials(question)
-            const each = yield* secondsOf(asked.plan)
+            const each = yield* secondsOf(request.plan)
             const all = sweep + final + common
             return { sweep, final: final + common, seconds: each === null ? null : Math.round(each * all) }
           }),
-        startStudy: (asked) =>
+        startStudy: (request) =>
           Effect.gen(function* () {
-            const { workers, methods, learningRates, seeds, freshSeeds } = asked
-            yield* inBounds({ id: asked.plan, workers })
-            const { file } = yield* questionFor(asked)
+            const { workers, methods, learningRates, seeds, freshSeeds } = request
+            yield* inBounds({ id: request.plan, workers })
+            const { file } = yield* questionFor(request)
             const {
               output: { directory: _, ...output },
               ...plan
             } = yield* relocate(file.plan, ".")
-            const written = yield* writePlan(nameOfRun(file.name), { ...plan, output } as unknown as PlanJson)
+            const planFile = yield* writePlan(nameOfRun(file.name), { ...plan, output } as unknown as PlanJson)
             const id = yield* freeFolder(
               `${FOLDER}/${nameOfRun(file.name)}`,
-              (taken) => records.get(taken) !== undefined
+              (folder) => records.get(folder) !== undefined
             )
             const words = [
-              written,
+              planFile,
               "--out",
               id,
               "--methods",
@@ -269,7 +269,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           }).pipe(deciding.withPermits(1)),
         stopStudy: ({ id }) =>
           Effect.gen(function* () {
-            yield* known(id)
+            yield* checkStudy(id)
             const record = records.get(id)
             const owner = yield* startedProcess(record)
             if (record === undefined || owner === undefined) return yield* startedElsewhere(id)
@@ -285,7 +285,7 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           }),
         resumeStudy: ({ id }) =>
           Effect.gen(function* () {
-            yield* known(id)
+            yield* checkStudy(id)
             if ((yield* processOf(id)) !== undefined) return yield* new RunRefused({ id, reason: "is already running" })
             const before = records.get(id)
             const opened = yield* isThere(`${id}/study.json`)
@@ -299,13 +299,13 @@ export const openStudies = (command: OwnCommand, flags: ReadonlyArray<string>, s
           }).pipe(deciding.withPermits(1)),
         removeStudy: ({ id }) =>
           Effect.gen(function* () {
-            yield* known(id)
+            yield* checkStudy(id)
             yield* remover.remove({ id, sign: "study.json", mayGo: mayGo(id), forget: records.remove(id) })
             return null
           })
       },
       watches: {
-        study: ({ id }) => Stream.unwrap(Effect.as(known(id), follow(id)))
+        study: ({ id }) => Stream.unwrap(Effect.as(checkStudy(id), follow(id)))
       }
     }
     return handlers

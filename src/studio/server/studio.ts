@@ -52,7 +52,7 @@ const aboutHandlers = ({ doubts, trust }: Trust): Partial<Handlers<Sources>> => 
     about: () =>
       Effect.sync(() => ({
         version: ownPackage.version,
-        place: process.cwd(),
+        location: process.cwd(),
         abilities: ["paths", "compare", "remove", "push"] as const,
         doubts: doubts()
       })),
@@ -69,11 +69,11 @@ const SHOWN = ["exports", "compare"]
 
 const foldersOf = (runs: Effect.Effect<ReadonlyArray<string>, never, Files>) =>
   Effect.gen(function* () {
-    const others = yield* Effect.forEach(SHOWN, (top) =>
+    const entries = yield* Effect.forEach(SHOWN, (top) =>
       Effect.map(namesIn(top), (names) => names.map((name) => ({ top, name })))
     )
-    const shown = others.flat().filter(({ name }) => nameBeforeRemoval(name) === undefined)
-    return [...(yield* runs), ...shown.map(({ top, name }) => `${top}/${name}`)]
+    const visible = entries.flat().filter(({ name }) => nameBeforeRemoval(name) === undefined)
+    return [...(yield* runs), ...visible.map(({ top, name }) => `${top}/${name}`)]
   })
 
 /** Serves until the scope ends. */
@@ -81,12 +81,12 @@ export const openStudio = (
   options: StudioOptions
 ): Effect.Effect<Studio, ListenError | StudioOpen | FileError, Sources | Scope.Scope> =>
   Effect.gen(function* () {
-    const shown = yield* pageFiles(options.page)
+    const page = yield* pageFiles(options.page)
     const state = yield* openStateFolder
     const trust = yield* openTrust(state.folder)
     // the folder may come from anywhere: no link in it is followed, and nothing changes in it before it is trusted
     const files = yield* withoutLinks(".", () => trust.doubts().length > 0)
-    return yield* Effect.provideService(open(options, shown, state, trust), FileSystem.FileSystem, files)
+    return yield* Effect.provideService(open(options, page, state, trust), FileSystem.FileSystem, files)
   })
 
 const open = (

@@ -3,10 +3,10 @@
 import * as Effect from "effect/Effect"
 import { duration, percent, scientific, score } from "../../boundary/index.ts"
 import {
+  formatValue,
   labelOf,
   type Measure,
   type Score,
-  shown,
   type Trial,
   type TrialResult,
   trialNamed
@@ -30,13 +30,13 @@ const cellsOf = ({ stage, method, rank, learningRate, seed, share }: Trial): Rea
 ]
 
 const doneRow = (measure: Measure, { trial, status, reason = "", seconds, ...scores }: TrialResult) => {
-  const own: Partial<Score> = scores[trial.stage === "sweep" ? "validation" : "test"] ?? {}
-  const { [measure.name]: reached = null, loss = null } = own
+  const splitScore: Partial<Score> = scores[trial.stage === "sweep" ? "validation" : "test"] ?? {}
+  const { [measure.name]: reached = null, loss = null } = splitScore
   return [
     ...cellsOf(trial),
     status === "failed" ? `failed: ${reason.split("\n")[0]}` : "finished",
     score(loss),
-    shown(measure, reached),
+    formatValue(measure, reached),
     duration(seconds)
   ]
 }
@@ -58,9 +58,9 @@ export const trialTable = (
   isRunning: boolean
 ): Effect.Effect<TableOfTexts, never, Files> =>
   Effect.gen(function* () {
-    const done = new Set(results.map(({ directory }) => directory))
+    const finished = new Set(results.map(({ directory }) => directory))
     const names = isRunning ? yield* namesIn(`${folder}/runs`) : []
-    const running = names.filter((name) => !done.has(`runs/${name}`)).sort()
+    const running = names.filter((name) => !finished.has(`runs/${name}`)).sort()
     const rows = yield* Effect.forEach(running, (name) =>
       Effect.gen(function* () {
         const trial = trialNamed(name)

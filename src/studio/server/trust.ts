@@ -27,7 +27,7 @@ const NAMED = 3
 const ENDLESS = `more than ${wholeNumber(MOST)} files, some of which may be links to other folders`
 
 /** Links below a folder that lead out of it, and whether there are too many files to tell. */
-const leadingOut: Effect.Effect<{ readonly links: ReadonlyArray<string>; readonly whole: boolean }, never, Files> =
+const leadingOut: Effect.Effect<{ readonly links: ReadonlyArray<string>; readonly isComplete: boolean }, never, Files> =
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -40,21 +40,21 @@ const leadingOut: Effect.Effect<{ readonly links: ReadonlyArray<string>; readonl
         onSuccess: (real) => real !== top && !real.startsWith(`${top}${path.sep}`)
       })
     const waiting = (yield* fs.readDirectory(".")).map((name) => ({ name, below: PLACES.includes(name) }))
-    for (let seen = 0; waiting.length > 0; seen++) {
-      if (seen >= MOST) return { links, whole: false }
+    for (let visited = 0; waiting.length > 0; visited++) {
+      if (visited >= MOST) return { links, isComplete: false }
       const { name, below } = waiting.pop()!
       const type = yield* Effect.match(fs.lstat(name), { onFailure: () => undefined, onSuccess: (info) => info.type })
       if (type === "SymbolicLink" && (yield* leadsOut(name))) links.push(name)
       if (type !== "Directory" || !below) continue
       const names = yield* namesIn(name)
-      for (const one of names) waiting.push({ name: `${name}/${one}`, below: true })
+      for (const child of names) waiting.push({ name: `${name}/${child}`, below: true })
     }
-    return { links, whole: true }
-  }).pipe(Effect.orElseSucceed(() => ({ links: [], whole: true })))
+    return { links, isComplete: true }
+  }).pipe(Effect.orElseSucceed(() => ({ links: [], isComplete: true })))
 
 const doubtsOf = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
-  const { links, whole } = yield* leadingOut
+  const { links, isComplete } = yield* leadingOut
   const names = listed(
     links.toSorted().map((link) => quoted(link)),
     NAMED
@@ -64,7 +64,7 @@ const doubtsOf = Effect.gen(function* () {
       ? ["a .studio folder with the state of another studio, which is ignored"]
       : []),
     ...(links.length === 0 ? [] : [`${links.length === 1 ? "a link" : "links"} to other folders: ${names}`]),
-    ...(whole ? [] : [ENDLESS])
+    ...(isComplete ? [] : [ENDLESS])
   ]
 })
 

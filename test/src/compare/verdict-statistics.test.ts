@@ -107,7 +107,7 @@ describe("Holm's procedure", () => {
       [0.03, 0.06, 0.06, 0.02],
       DIGITS
     )
-    expect(tested.map(({ called }) => called)).toEqual([true, false, false, true])
+    expect(tested.map(({ isSignificant }) => isSignificant)).toEqual([true, false, false, true])
     // the last two are held to the level of the first that did not pass
     expectClose(
       tested.map(({ level }) => level),
@@ -125,7 +125,7 @@ describe("Holm's procedure", () => {
         samples.map((sample) => probabilityOfNone(sample)!),
         0.05
       )
-      for (const [i, { called: is, level, adjusted }] of tested.entries()) {
+      for (const [i, { isSignificant: is, level, adjusted }] of tested.entries()) {
         const [low, high] = estimate(samples[i]!, level)!.interval!
         expect(low > 0 || high < 0).toBe(is)
         expect(adjusted < 0.05).toBe(is)
@@ -142,7 +142,7 @@ describe("Holm's procedure", () => {
     let each = 0
     for (let table = 0; table < tables; table++) {
       const probabilities = Array.from({ length: 11 }, () => probabilityOfNone(normal(random, 5))!)
-      if (holm(probabilities, 0.05).some(({ called }) => called)) corrected++
+      if (holm(probabilities, 0.05).some(({ isSignificant }) => isSignificant)) corrected++
       if (probabilities.some((p) => p < 0.05)) each++
     }
     // four standard errors of a share of 5 % among 2,000

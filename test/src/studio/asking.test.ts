@@ -326,11 +326,11 @@ describe("texts", () => {
           const { ids: chosen, text: content, finish } = expected!
           expect(end).toEqual({ kind: "end", side, tokens: chosen.length, finish: finish as "eos", content, calls: [] })
           expect(tokens).toHaveLength(expected!.ids.length)
-          for (const { token, others } of tokens) {
-            expect(others).toHaveLength(5)
-            expect(token.place).toBe(0)
-            expect(others[0]!.probability).toBe(token.probability)
-            expect(others.reduce((sum, { probability }) => sum + probability, 0)).toBeLessThanOrEqual(1)
+          for (const { token, likeliest } of tokens) {
+            expect(likeliest).toHaveLength(5)
+            expect(token.rank).toBe(0)
+            expect(likeliest[0]!.probability).toBe(token.probability)
+            expect(likeliest.reduce((sum, { probability }) => sum + probability, 0)).toBeLessThanOrEqual(1)
           }
         }
         // the sides one after the other
@@ -354,7 +354,7 @@ describe("texts", () => {
         expect(again).toEqual(first)
         expect(other.map(({ token }) => token.text)).not.toEqual(first.map(({ token }) => token.text))
         const greedy = sideOf(yield* Stream.runCollect(write(chat, { sides: ["trained"] })), "trained").tokens
-        expect(first[0]!.others).toEqual(greedy[0]!.others)
+        expect(first[0]!.likeliest).toEqual(greedy[0]!.likeliest)
       })
     ))
 

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { decodeRunPlan } from "../../../schemas/index.ts"
 import { planKinds } from "../../../schemas/kinds/index.ts"
 import { kinds } from "../../../src/kinds/index.ts"
-import { begun } from "../../../src/studio/engine/outline.ts"
+import { initialValue } from "../../../src/studio/engine/outline.ts"
 import { asking, exampleFiles } from "./engine.ts"
 
 const { ask } = asking({
@@ -111,8 +111,8 @@ test("a value begins as what is given, its default, its example, or what it requ
     required: ["required", "left", "either"]
   }
   const rest = { required: 9, shown: 100 }
-  expect(begun(schema)).toEqual({ ...rest, either: { kind: "a", x: 1 } })
-  expect(begun(schema, { given: "g", either: { kind: "b" } })).toEqual({
+  expect(initialValue(schema)).toEqual({ ...rest, either: { kind: "a", x: 1 } })
+  expect(initialValue(schema, { given: "g", either: { kind: "b" } })).toEqual({
     ...rest,
     given: "g",
     either: { kind: "b", y: "auto" }

@@ -15,7 +15,7 @@ test("a record that is changed from many places at once is whole, and has all ch
     await Effect.gen(function* () {
       const records = yield* openRunRecords(".state")
       const id = "runs/a-1"
-      yield* records.put({ id, plan: "a.json", startedAt: 1, waits: true, resumes: false, stopping: false })
+      yield* records.save({ id, plan: "a.json", startedAt: 1, waits: true, resumes: false, stopping: false })
       const changes = [
         { waits: false },
         { stopping: true },

@@ -142,7 +142,7 @@ describe("a studio that is killed while it removes a run", () => {
         // the command line, which knows of no removal, sees the same
         if (isListed) expect(everything()).toEqual(all)
         const again = await run(openLauncher(NEVER, [], ".state", idle))
-        expect(again.begun()).toEqual(isListed ? [ID] : [])
+        expect(again.startedFolders()).toEqual(isListed ? [ID] : [])
         const left = everything()
         expect(left).toEqual(isListed ? all : { "data/rows.csv": "text", "plans/a.json": "{}" })
         if (!isListed) expect(readdirSync("runs")).toEqual([])
@@ -164,7 +164,7 @@ describe("what is removed", () => {
     expect(await refusal(launcher, ID)).toBe("removed")
     expect(everything()).toEqual({ ...runOf("runs/b-1"), "kept/rows.csv": "text" })
     expect(readdirSync("runs")).toEqual(["b-1"])
-    expect(launcher.begun()).toEqual([])
+    expect(launcher.startedFolders()).toEqual([])
   })
 
   test("is nothing through a link, nothing outside, and nothing in which the studio keeps other things", async () => {
@@ -198,7 +198,7 @@ describe("what is removed", () => {
     const other = await run(openLauncher(NEVER, [], ".state", idle))
     expect(await refusal(other, ID)).toBe("removed")
     expect(await refusal(other, "runs/b-1")).toBe("removed")
-    expect(other.begun()).toEqual([])
+    expect(other.startedFolders()).toEqual([])
     expect(everything()).toEqual({ [`${ID}/notes.txt`]: "mine" })
     expect(existsSync("runs/b-1")).toBe(false)
   })

@@ -29,7 +29,7 @@ const drop = async (files: Readonly<Record<string, string>>): Promise<string> =>
   drops += 1
   const id = `drop-${drops}-of-test`
   for (const [path, body] of Object.entries(files))
-    await run(store.put(path, id, new Request("http://x/", { method: "PUT", body })))
+    await run(store.write(path, id, new Request("http://x/", { method: "PUT", body })))
   return run(store.finish(id))
 }
 const names = () => (readdirSync(folder, { recursive: true }) as Array<string>).sort()
@@ -64,10 +64,10 @@ describe("what is dropped", () => {
       }
     })
     const half = new Request("http://x/", { method: "PUT", body, duplex: "half" } as RequestInit)
-    await expect(run(store.put("half.csv", "drop-that-breaks", half))).rejects.toThrow("only partly uploaded")
+    await expect(run(store.write("half.csv", "drop-that-breaks", half))).rejects.toThrow("only partly uploaded")
     await expect(run(store.finish("drop-that-breaks"))).rejects.toThrow("the upload is incomplete")
     expect(names()).toEqual(all)
-    await run(store.put("half.csv", "drop-of-before", new Request("http://x/", { method: "PUT", body: "x" })))
+    await run(store.write("half.csv", "drop-of-before", new Request("http://x/", { method: "PUT", body: "x" })))
     expect(existsSync("data/.drop-drop-of-before")).toBe(true)
     await run(openStore().clear)
     expect(names()).toEqual(all)

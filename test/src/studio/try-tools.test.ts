@@ -123,7 +123,7 @@ describe("the engine", () => {
 })
 
 describe("a talk", () => {
-  const place = (text: string) => ({ token: { text, probability: 1, ends: false, place: 0 }, others: [] })
+  const place = (text: string) => ({ token: { text, probability: 1, ends: false, rank: 0 }, others: [] })
   const reply = (text: string, ...names: ReadonlyArray<string>): Reply => ({
     places: [place(text)],
     state: "eos",

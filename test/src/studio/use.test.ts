@@ -50,7 +50,7 @@ const opened = () => {
     render(
       createElement(
         StudioContext.Provider,
-        { value: { host, about: { version: "", place: "", abilities: [], doubts: [] } } },
+        { value: { host, about: { version: "", location: "", abilities: [], doubts: [] } } },
         createElement(Probe, { input })
       ),
       container

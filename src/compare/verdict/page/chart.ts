@@ -14,8 +14,8 @@ export interface Scale {
 }
 
 /** Returns round steps (1, 2 or 5 times a power of ten) over a range, about `wanted` of them. */
-export const roundTicks = (low: number, high: number, wanted: number): ReadonlyArray<number> => {
-  const raw = (high - low) / wanted
+export const roundTicks = (low: number, high: number, count: number): ReadonlyArray<number> => {
+  const raw = (high - low) / count
   const power = 10 ** Math.floor(Math.log10(raw))
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= raw * (1 - 1e-9))!
   const first = Math.ceil(low / step - 1e-9)
@@ -30,9 +30,9 @@ export const domainOf = (values: ReadonlyArray<number>, room = 0.06): readonly [
   return [low - room * spread, high + room * spread]
 }
 
-export const linear = ([low, high]: readonly [number, number], from: number, to: number, wanted = 5): Scale => ({
+export const linear = ([low, high]: readonly [number, number], from: number, to: number, count = 5): Scale => ({
   at: (value) => from + ((value - low) / (high - low)) * (to - from),
-  ticks: roundTicks(low, high, wanted)
+  ticks: roundTicks(low, high, count)
 })
 
 /** Returns a logarithmic scale. `marked`: the values labelled on the axis. */
@@ -69,21 +69,23 @@ const plot = { left: 52, right: WIDTH - 10, top: 10, bottom: HEIGHT - 34 }
 // more marks than this hide the line
 const MARKED = 30
 
-const place = (value: number): string => value.toFixed(1)
+const coordinate = (value: number): string => value.toFixed(1)
 
 const axes = (x: Scale, y: Scale, names: Pick<Chart, "x" | "y">): Html => html`<g class="axis">
-${y.ticks.map((tick) => html`<line class="rule" x1="${plot.left}" x2="${plot.right}" y1="${place(y.at(tick))}" y2="${place(y.at(tick))}"/><text x="${plot.left - 6}" y="${place(y.at(tick) + 4)}" text-anchor="end">${number(tick, 6)}</text>`)}
-${x.ticks.map((tick) => html`<text x="${place(x.at(tick))}" y="${plot.bottom + 15}" text-anchor="middle">${number(tick)}</text>`)}
+${y.ticks.map((tick) => html`<line class="rule" x1="${plot.left}" x2="${plot.right}" y1="${coordinate(y.at(tick))}" y2="${coordinate(y.at(tick))}"/><text x="${plot.left - 6}" y="${coordinate(y.at(tick) + 4)}" text-anchor="end">${number(tick, 6)}</text>`)}
+${x.ticks.map((tick) => html`<text x="${coordinate(x.at(tick))}" y="${plot.bottom + 15}" text-anchor="middle">${number(tick)}</text>`)}
 <text x="${(plot.left + plot.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">${names.x}</text></g>`
 
 const lineOf = ({ label, points, look }: Series, x: Scale, y: Scale): Html => {
-  const d = points.map(([at, value], i) => `${i === 0 ? "M" : "L"}${place(x.at(at))} ${place(y.at(value))}`).join("")
+  const d = points
+    .map(([at, value], i) => `${i === 0 ? "M" : "L"}${coordinate(x.at(at))} ${coordinate(y.at(value))}`)
+    .join("")
   const marks =
     points.length > MARKED || look === "faint"
       ? null
       : points.map(
           ([at, value]) =>
-            html`<circle class="${look}" cx="${place(x.at(at))}" cy="${place(y.at(value))}" r="3"><title>${label}: ${number(value)} at ${number(at)}</title></circle>`
+            html`<circle class="${look}" cx="${coordinate(x.at(at))}" cy="${coordinate(y.at(value))}" r="3"><title>${label}: ${number(value)} at ${number(at)}</title></circle>`
         )
   return html`<path class="${look}" d="${d}"/>${marks}`
 }
@@ -103,10 +105,10 @@ const chartInWords = ({ title, series, x, chosen, note }: Chart): string =>
   ].join(" ")
 
 /** Returns the chart as SVG, or null if there are no points to draw. */
-export const chart = (given: Chart): Html | null => {
-  const series = given.series.filter(({ points }) => points.length > 0)
+export const chart = (spec: Chart): Html | null => {
+  const series = spec.series.filter(({ points }) => points.length > 0)
   if (series.length === 0) return null
-  const { rates, domain, chosen, title, note } = given
+  const { rates, domain, chosen, title, note } = spec
   const all = series.flatMap(({ points }) => points)
   const [low, high] = domain ?? domainOf(all.map(([, value]) => value))
   const free = linear([low, high], plot.bottom, plot.top, 4)
@@ -123,11 +125,11 @@ export const chart = (given: Chart): Html | null => {
           5
         )
       : logarithmic(rates, plot.left, plot.right)
-  const words = chartInWords({ ...given, series })
-  return html`<figure><figcaption>${title} <span class="quiet">${given.y}</span></figcaption>
-<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${words}">${axes(x, y, given)}
-${series.map((one) => lineOf(one, x, y))}
-${chosen && html`<circle class="ring" cx="${place(x.at(chosen[0]))}" cy="${place(y.at(chosen[1]))}" r="7"/>`}</svg>
+  const words = chartInWords({ ...spec, series })
+  return html`<figure><figcaption>${title} <span class="quiet">${spec.y}</span></figcaption>
+<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${words}">${axes(x, y, spec)}
+${series.map((line) => lineOf(line, x, y))}
+${chosen && html`<circle class="ring" cx="${coordinate(x.at(chosen[0]))}" cy="${coordinate(y.at(chosen[1]))}" r="7"/>`}</svg>
 <p class="legend">${series.length > 1 && series.map(({ label, look }) => html`<span class="${look}">${label}</span> `)}${note && html`<span class="quiet">${note}</span>`}</p>
 <details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>
 `

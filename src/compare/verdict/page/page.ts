@@ -60,14 +60,14 @@ ${intervalChart(verdict.measure, verdict.common)}${verdictTable(verdict.common, 
 const sweeps = (verdict: Verdict): Html | null => {
   if (verdict.sweeps.length === 0) return null
   const charts = verdict.sweeps.map(({ name, points, best }) => {
-    const done = points.flatMap(({ learningRate, loss }): Curve => (loss === null ? [] : [[learningRate, loss]]))
-    const chosen = done.find(([rate]) => rate === best)
+    const measured = points.flatMap(({ learningRate, loss }): Curve => (loss === null ? [] : [[learningRate, loss]]))
+    const chosen = measured.find(([rate]) => rate === best)
     const failed = points.filter(({ failed }) => failed > 0).map(({ learningRate }) => scientific(learningRate))
     return chart({
       title: name,
       x: "learning rate",
       y: "validation loss",
-      series: [{ label: "validation loss", points: done, look: "first" }],
+      series: [{ label: "validation loss", points: measured, look: "first" }],
       rates: points.map(({ learningRate }) => learningRate),
       ...(chosen === undefined ? {} : { chosen }),
       ...(failed.length === 0 ? {} : { note: `runs failed at ${failed.join(", ")}` })
@@ -81,7 +81,7 @@ const cost = (verdict: Verdict): Html | null => {
   const { final: best, common, measure } = verdict
   const table = best ?? common
   if (table === null) return null
-  const charts = costs.map((one) => costChart(measure, table, one)).filter((one) => one !== null)
+  const charts = costs.map((cost) => costChart(measure, table, cost)).filter((part) => part !== null)
   return charts.length === 0
     ? null
     : html`<section><h2>Cost against quality</h2><div class="grid">${charts}</div>${costTable(table, verdict)}</section>`
@@ -118,17 +118,19 @@ const losses = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | nul
         ...(domain === undefined ? {} : { domain })
       })
     )
-    .filter((one) => one !== null)
+    .filter((part) => part !== null)
   if (charts.length === 0) return null
   return html`<section><h2>Losses</h2><p class="quiet">Means over the fresh seeds at each method's rate; the training loss is a running mean. All charts have the same axes; values above them are drawn at the edge.</p>
 <div class="grid small">${charts}</div></section>`
 }
 
 const discrepancies = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | null => {
-  const looked = curves.filter(({ discrepancy }) => discrepancy.length > 0)
-  if (looked.length === 0) return null
-  const domain = sharedDomain(looked.flatMap(({ discrepancy, bestDiscrepancy }) => [discrepancy, bestDiscrepancy]))
-  const charts = looked.map(({ method, rank, discrepancy, scaledDiscrepancy, bestDiscrepancy }) =>
+  const withDiscrepancy = curves.filter(({ discrepancy }) => discrepancy.length > 0)
+  if (withDiscrepancy.length === 0) return null
+  const domain = sharedDomain(
+    withDiscrepancy.flatMap(({ discrepancy, bestDiscrepancy }) => [discrepancy, bestDiscrepancy])
+  )
+  const charts = withDiscrepancy.map(({ method, rank, discrepancy, scaledDiscrepancy, bestDiscrepancy }) =>
     chart({
       title: nameOf(method, rank),
       x: "step",
@@ -156,11 +158,11 @@ const machine = (verdict: Verdict): Html => {
 /** Returns the flag for the grid of learning rates: [] if every method has its default grid; null if no flag expresses the grids. */
 const ratesFlag = ({ methods, learningRates }: Verdict["study"]): ReadonlyArray<string> | null => {
   const table: Readonly<Record<string, { readonly learningRates: ReadonlyArray<number> }>> = comparedMethods
-  const own = (method: string) => (Object.hasOwn(table, method) ? table[method]!.learningRates : [])
+  const usualRates = (method: string) => (Object.hasOwn(table, method) ? table[method]!.learningRates : [])
   // a method without a grid always uses the head's rate
-  const asked = methods.filter((method) => own(method).length > 0)
-  const grids = asked.map((method) => (learningRates[method] ?? []).join(","))
-  if (asked.every((method, i) => own(method).join(",") === grids[i])) return []
+  const withGrid = methods.filter((method) => usualRates(method).length > 0)
+  const grids = withGrid.map((method) => (learningRates[method] ?? []).join(","))
+  if (withGrid.every((method, i) => usualRates(method).join(",") === grids[i])) return []
   return new Set(grids).size === 1 ? [`--learning-rates ${grids[0]}`] : null
 }
 

@@ -1,7 +1,7 @@
 /** Charts of the judged metric with intervals: by method, and by the cost of a method. */
 import { capital, counted, number, wholeNumber } from "../../../boundary/index.ts"
 import { type Html, html } from "../../../output/report/index.ts"
-import { bare, drawn, type Measure, shown } from "../../measure.ts"
+import { bare, drawn, formatValue, type Measure } from "../../measure.ts"
 import type { Entry, Table } from "../verdict.ts"
 import { domainOf, linear, type Scale } from "./chart.ts"
 
@@ -15,7 +15,7 @@ const ends = ({ test }: Scored): readonly [number, number] => test.interval ?? [
 const inWords = (measure: Measure, { name, test }: Scored): string => {
   const { mean, interval, n } = test
   const range = interval === null ? "" : `, ${bare(measure, interval[0])} to ${bare(measure, interval[1])}`
-  return `${name} ${shown(measure, mean)}${range} (${counted(n, "run")})`
+  return `${name} ${formatValue(measure, mean)}${range} (${counted(n, "run")})`
 }
 
 const domain = (measure: Measure, scored: ReadonlyArray<Scored>) =>
@@ -83,15 +83,15 @@ export const intervalsOf = (measure: Measure, table: Table): Intervals | null =>
   const scored = scoredOf(table)
   if (scored.length === 0) return null
   const x = linear(domain(measure, scored), 0, 1, 5)
-  const place = (value: number) => x.at(drawn(measure, value))
+  const position = (value: number) => x.at(drawn(measure, value))
   const lora = scored.find(({ method }) => method === "lora")
   return {
     title: `${capital(measure.label)} on ${table.split}, mean and 95 % interval over seeds`,
     ticks: x.ticks.map((tick) => ({ text: `${number(tick)}${measure.unit === "%" ? " %" : ""}`, at: x.at(tick) })),
-    base: lora === undefined ? null : place(lora.test.mean),
+    base: lora === undefined ? null : position(lora.test.mean),
     rows: scored.map((entry) => {
-      const [low, high] = ends(entry).map(place) as [number, number]
-      return { name: entry.name, says: inWords(measure, entry), low, mean: place(entry.test.mean), high }
+      const [low, high] = ends(entry).map(position) as [number, number]
+      return { name: entry.name, says: inWords(measure, entry), low, mean: position(entry.test.mean), high }
     })
   }
 }
@@ -125,16 +125,16 @@ export const costs: ReadonlyArray<Cost> = [
 const frame = { width: 560, height: 320, left: 48, right: 350, top: 14, bottom: 276, label: 366, gap: 17 }
 
 /** Returns vertical positions of labels in a column at the right, without overlaps, in the order of their points. */
-const labelPlaces = (wanted: ReadonlyArray<number>): ReadonlyArray<number> => {
-  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a]! - wanted[b]!)
-  const places = new Array<number>(wanted.length)
+const labelPlaces = (preferred: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const order = preferred.map((_, i) => i).sort((a, b) => preferred[a]! - preferred[b]!)
+  const places = new Array<number>(preferred.length)
   let next = frame.top + 4
   for (const i of order) {
-    places[i] = Math.max(next, wanted[i]!)
+    places[i] = Math.max(next, preferred[i]!)
     next = places[i]! + frame.gap
   }
   // labels below the lower edge move up, and push those above them
-  let limit = Math.max(frame.bottom + 8, frame.top + 4 + (wanted.length - 1) * frame.gap)
+  let limit = Math.max(frame.bottom + 8, frame.top + 4 + (preferred.length - 1) * frame.gap)
   for (const i of order.reverse()) {
     places[i] = Math.min(places[i]!, limit)
     limit = places[i]! - frame.gap
@@ -143,31 +143,31 @@ const labelPlaces = (wanted: ReadonlyArray<number>): ReadonlyArray<number> => {
 }
 
 export const costChart = (measure: Measure, table: Table, cost: Cost): Html | null => {
-  const known = scoredOf(table).flatMap((entry) => {
+  const points = scoredOf(table).flatMap((entry) => {
     const value = cost.of(entry)
     return value === null ? [] : [{ entry, value }]
   })
-  if (known.length === 0) return null
-  const x = linear(domainOf(known.map(({ value }) => value)), frame.left, frame.right, 5)
+  if (points.length === 0) return null
+  const x = linear(domainOf(points.map(({ value }) => value)), frame.left, frame.right, 5)
   const y = linear(
     domain(
       measure,
-      known.map(({ entry }) => entry)
+      points.map(({ entry }) => entry)
     ),
     frame.bottom,
     frame.top,
     5
   )
-  const height = Math.max(frame.height, frame.top + known.length * frame.gap + 20)
-  const labels = labelPlaces(known.map(({ entry }) => y.at(drawn(measure, entry.test.mean))))
+  const height = Math.max(frame.height, frame.top + points.length * frame.gap + 20)
+  const labels = labelPlaces(points.map(({ entry }) => y.at(drawn(measure, entry.test.mean))))
   const title = `${capital(measure.label)} against ${cost.title}`
-  const words = `${title}: ${known.map(({ entry, value }) => `${inWords(measure, entry)} at ${wholeNumber(Math.round(value))} ${cost.unit}`).join("; ")}.`
+  const words = `${title}: ${points.map(({ entry, value }) => `${inWords(measure, entry)} at ${wholeNumber(Math.round(value))} ${cost.unit}`).join("; ")}.`
   return html`<figure><figcaption>${title} <span class="quiet">${measure.unit}, over ${cost.unit}</span></figcaption>
 <svg viewBox="0 0 ${frame.width} ${height}" role="img" aria-label="${words}"><g class="axis">
 ${y.ticks.map((tick) => html`<line class="rule" x1="${frame.left}" x2="${frame.right}" y1="${at(y, tick)}" y2="${at(y, tick)}"/><text x="${frame.left - 6}" y="${(y.at(tick) + 4).toFixed(1)}" text-anchor="end">${number(tick)}</text>`)}
 ${x.ticks.map((tick) => html`<text x="${at(x, tick)}" y="${frame.bottom + 20}" text-anchor="middle">${number(tick)}</text>`)}
 <text x="${(frame.left + frame.right) / 2}" y="${frame.bottom + 38}" text-anchor="middle">${cost.unit}</text></g>
-${known.map(({ entry, value }, i) => costPoint(measure, entry, x.at(value), y, labels[i]!))}</svg>
+${points.map(({ entry, value }, i) => costPoint(measure, entry, x.at(value), y, labels[i]!))}</svg>
 <details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>`
 }
 

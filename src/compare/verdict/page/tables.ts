@@ -1,7 +1,7 @@
 /** Tables of a comparison's page: the verdict, the rates of the sweep, every run, and the failures. */
 import { counted, duration, percent, scientific, score, wholeNumber } from "../../../boundary/index.ts"
 import { type Html, html, type Insertable } from "../../../output/report/index.ts"
-import { bare, type Measure, shown } from "../../measure.ts"
+import { bare, formatValue, type Measure } from "../../measure.ts"
 import { briefly, type Difference } from "../difference.ts"
 import { costCells, costHead, costWords, coverage, megabytes, runCounts, runsOf } from "../sentences.ts"
 import { type Columns, columnsOf, type Entry, type Table, type Verdict } from "../verdict.ts"
@@ -14,7 +14,7 @@ export const scrolled = (label: string, caption: Insertable, head: ReadonlyArray
 const interval = (measure: Measure, estimate: Entry["test"]): Html | string => {
   if (estimate === null) return "–"
   const { mean, interval } = estimate
-  const middle = shown(measure, mean)
+  const middle = formatValue(measure, mean)
   if (interval === null) return middle
   const [low, high] = interval.map((end) => bare(measure, end))
   return html`${middle}<br><span class="quiet">${low} to ${high}</span>`
@@ -27,11 +27,15 @@ const beside = (measure: Measure, difference: Difference | null): Html => {
   return html`<td class="text difference ${difference.claim.replaceAll(" ", "-")}">${said}${details !== "" && html`<br><span class="quiet">${details}</span>`}</td>`
 }
 
-const entryRow = (measure: Measure, entry: Entry, { common, lora, full, looked }: Columns): Html => {
+const entryRow = (
+  measure: Measure,
+  entry: Entry,
+  { common, lora, full, discrepancy: hasDiscrepancy }: Columns
+): Html => {
   const { name, learningRate, validation, test, testLoss, scores, discrepancy } = entry
-  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${scientific(learningRate)}</td>`}<td>${runCounts(entry)}</td><td>${shown(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
-<td>${score(testLoss?.mean)}</td>${measure.others.map((other) => html`<td>${shown(other, scores[other.name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
-<td>${duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${wholeNumber(entry.trainable && Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>${looked && html`<td>${discrepancy === null ? "–" : html`${score(discrepancy.method)} <span class="quiet">(${score(discrepancy.best)})</span>`}</td>`}</tr>
+  return html`<tr class="${entry.done === 0 ? "failed" : "run"}"><th scope="row">${name}</th><td>${entry.rank ?? "–"}</td>${!common && html`<td>${scientific(learningRate)}</td>`}<td>${runCounts(entry)}</td><td>${formatValue(measure, validation?.mean)}</td><td>${interval(measure, test)}</td>
+<td>${score(testLoss?.mean)}</td>${measure.others.map((metric) => html`<td>${formatValue(metric, scores[metric.name]?.mean)}</td>`)}${lora && beside(measure, entry.againstLora)}${full && beside(measure, entry.againstFull)}
+<td>${duration(entry.seconds)}</td><td>${megabytes(entry.peakBytes)}</td><td>${wholeNumber(entry.trainable && Math.round(entry.trainable))}</td><td>${megabytes(entry.stateBytes)}</td>${hasDiscrepancy && html`<td>${discrepancy === null ? "–" : html`${score(discrepancy.method)} <span class="quiet">(${score(discrepancy.best)})</span>`}</td>`}</tr>
 `
 }
 
@@ -53,7 +57,7 @@ export const verdictTable = (table: Table, verdict: Verdict): Html => {
     "peak MB",
     "trainable parameters",
     "state MB",
-    ...(columns.looked ? ["discrepancy (best possible)"] : [])
+    ...(columns.discrepancy ? ["discrepancy (best possible)"] : [])
   ]
   const label = columns.common ? "Methods at one rate" : "Methods at their best rates"
   return html`${scrolled(
@@ -82,7 +86,7 @@ export const sweepTable = ({ sweeps, measure }: Verdict): Html | null => {
   const rows = sweeps.flatMap(({ name, points, best }) =>
     points.map(
       ({ learningRate, loss, scores, done, failed, share }) =>
-        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${scientific(learningRate)}${learningRate === best && " (chosen)"}</td><td>${score(loss)}</td><td>${shown(measure, scores[measure.name])}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
+        html`<tr><th scope="row">${name}</th><td class="${learningRate === best ? "chosen" : "rate"}">${scientific(learningRate)}${learningRate === best && " (chosen)"}</td><td>${score(loss)}</td><td>${formatValue(measure, scores[measure.name])}</td><td>${done}</td><td>${failed}</td><td>${percent(share)}</td></tr>
 `
     )
   )
@@ -106,7 +110,7 @@ ${scrolled("Failed runs", "Their reasons", ["run", "reason", "folder"], rows)}</
 export const allRuns = ({ results, measure }: Verdict): Html => {
   const rows = results.map(
     ({ trial, status, validation, test, trainLoss, seconds, peakBytes, steps }) =>
-      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${score(trainLoss)}</td><td>${score(validation?.loss)}</td><td>${shown(measure, validation?.[measure.name])}</td><td>${score(test?.loss)}</td><td>${shown(measure, test?.[measure.name])}</td><td>${duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
+      html`<tr><th scope="row">${trial.id}</th><td>${status}</td><td>${steps ?? "–"}</td><td>${score(trainLoss)}</td><td>${score(validation?.loss)}</td><td>${formatValue(measure, validation?.[measure.name])}</td><td>${score(test?.loss)}</td><td>${formatValue(measure, test?.[measure.name])}</td><td>${duration(seconds)}</td><td>${megabytes(peakBytes)}</td></tr>
 `
   )
   const head = [

@@ -146,7 +146,7 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
             isHeld = true
             return {
               version: ownPackage.version,
-              place: unkept === null ? "this browser" : UNKEPT,
+              location: unkept === null ? "this browser" : UNKEPT,
               abilities: ["remove"] as const,
               doubts: []
             }

@@ -109,7 +109,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
     }
 
     return {
-      begun: () => [...known.keys()],
+      startedFolders: () => [...known.keys()],
       logOf,
       lives: (ids) => Effect.sync(() => ids.map(lifeOf)),
       start: ({ id, plan, now }) =>

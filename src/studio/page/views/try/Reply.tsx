@@ -22,7 +22,7 @@ const visible = (text: string): string => text.replaceAll("\n", "↵").replaceAl
 const NOTHING = "·"
 
 const nameOf = ({ token, others }: Place): string =>
-  token.ends ? "end of text" : visible(token.text || others[token.place ?? -1]?.text || "no text")
+  token.ends ? "end of text" : visible(token.text || others[token.rank ?? -1]?.text || "no text")
 
 const endings: Readonly<Partial<Record<Reply["state"], string>>> = {
   length: "Stopped at the token limit.",
@@ -33,14 +33,14 @@ const endings: Readonly<Partial<Record<Reply["state"], string>>> = {
 const PlaceOf = ({ place }: { readonly place: Place }) => {
   const { token, others } = place
   const shares = others.map(({ text, probability }, i) => ({
-    name: `${visible(text)}${i === token.place ? " (chosen)" : ""}`,
+    name: `${visible(text)}${i === token.rank ? " (chosen)" : ""}`,
     share: probability
   }))
   return (
     <>
       <p class="small">
         <strong>{nameOf(place)}</strong>: {percent(token.probability)}
-        {token.place === 0 ? ", the most likely token" : "; more likely tokens:"}
+        {token.rank === 0 ? ", the most likely token" : "; more likely tokens:"}
       </p>
       <Bars shares={shares} label="Most likely tokens" />
     </>

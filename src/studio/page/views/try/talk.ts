@@ -86,7 +86,7 @@ export const withEvent = (turns: ReadonlyArray<Turn>, event: WritingEvent): Read
   changed(turns, event.side, (reply) =>
     event.kind === "end"
       ? { ...reply, state: event.finish, read: { content: event.content, calls: event.calls } }
-      : { ...reply, state: "writes", places: [...reply.places, { token: event.token, others: event.others }] }
+      : { ...reply, state: "writes", places: [...reply.places, { token: event.token, others: event.likeliest }] }
   )
 
 /** The turns with unfinished replies of the last one ended in this state. */
