@@ -39,7 +39,7 @@ export interface Host {
   /** Events until the function that it gives is called. */
   readonly watch: <Name extends WatchName>(name: Name, input: WatchInput<Name>, watching: Watching<Name>) => () => void
   /** Takes files in, and gives what a plan names them by: a file, or the folder that they are in together. */
-  readonly store: (files: ReadonlyArray<DroppedFile>, done: (share: number) => void) => Promise<string>
+  readonly store: (files: ReadonlyArray<DroppedFile>, report: (share: number) => void) => Promise<string>
   /** The address of a file of a run, an export or a study, to be opened, shown or saved. `path`: as the host named it. */
   readonly urlOf: (id: string, path: string) => Promise<string>
   /** The address of a folder as one ZIP file; absent where the host makes none. `folder`: as the host named it. */

@@ -48,35 +48,35 @@ export const openPageHost = (): Host => {
   const worker = new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" })
   const waiting = new Map<number, Waiting>()
   let last = 0
-  worker.postMessage({ place: placeOf(new URLSearchParams(location.search)) } satisfies WorkerBegun)
+  worker.postMessage({ setup: placeOf(new URLSearchParams(location.search)) } satisfies WorkerBegun)
   worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
-    const one = waiting.get(reply.id)
-    if (one === undefined) return
-    if ("doing" in reply) return one.doing?.(reply.doing)
-    if ("event" in reply) return one.event(reply.event)
+    const question = waiting.get(reply.id)
+    if (question === undefined) return
+    if ("doing" in reply) return question.doing?.(reply.doing)
+    if ("event" in reply) return question.event(reply.event)
     waiting.delete(reply.id)
-    if ("problem" in reply) one.fail(reply.problem)
-    else one.end("value" in reply ? reply.value : undefined)
+    if ("problem" in reply) question.fail(reply.problem)
+    else question.end("value" in reply ? reply.value : undefined)
   }
   worker.onerror = ({ message }) => {
     const problem: Problem = {
       tag: "Gone",
       message: `the studio's worker has stopped: ${message || "reload the page"}`
     }
-    for (const one of waiting.values()) one.fail(problem)
+    for (const question of waiting.values()) question.fail(problem)
     waiting.clear()
   }
   /** Asks, and gives what takes the question back. */
-  const ask = (of: (id: number) => Asked, one: Waiting): (() => void) => {
+  const ask = (of: (id: number) => Asked, listener: Waiting): (() => void) => {
     last += 1
     const id = last
-    waiting.set(id, one)
+    waiting.set(id, listener)
     worker.postMessage(of(id))
     return () => {
       if (waiting.delete(id)) worker.postMessage({ id, cancel: true } satisfies Asked)
     }
   }
-  const answered = <A>(
+  const promised = <A>(
     of: (id: number) => Asked,
     event: (event: unknown) => void = () => {},
     { signal, doing }: Asking = {}
@@ -99,7 +99,7 @@ export const openPageHost = (): Host => {
     call: (call, input, asking) => {
       // from here on there is something to lose
       if (call === "start") void navigator.storage?.persist?.()
-      return answered((id) => ({ id, call, input }), undefined, asking)
+      return promised((id) => ({ id, call, input }), undefined, asking)
     },
     watch: (watch, input, watching) =>
       ask((id) => ({ id, watch, input }), {
@@ -108,13 +108,13 @@ export const openPageHost = (): Host => {
         end: () => watching.end?.(),
         fail: (problem) => watching.end?.(new HostError(problem))
       }),
-    store: (files, done) =>
-      answered(
+    store: (files, report) =>
+      promised(
         (id) => ({ id, store: files }),
-        (share) => done(share as number)
+        (share) => report(share as number)
       ),
     urlOf: async (id, path) => {
-      const blob = await answered<Blob>((asked) => ({ id: asked, file: `${id}/${path}` }))
+      const blob = await promised<Blob>((questionId) => ({ id: questionId, file: `${id}/${path}` }))
       const address = URL.createObjectURL(blob)
       addresses.push(address)
       if (addresses.length > MOST_ADDRESSES) URL.revokeObjectURL(addresses.shift()!)

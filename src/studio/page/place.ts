@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks"
 
 export interface ViewProps {
   /** what follows the view's name in the address: a run, a study */
-  readonly place: ReadonlyArray<string>
+  readonly path: ReadonlyArray<string>
 }
 
 /** "#/runs/runs%2Freviews-1" → ["runs", "runs/reviews-1"] */
@@ -18,7 +18,7 @@ export const placeOf = (hash: string): ReadonlyArray<string> =>
 export const addressOf = (...parts: ReadonlyArray<string>): string => `#/${parts.map(encodeURIComponent).join("/")}`
 
 export const usePlace = (): ReadonlyArray<string> => {
-  const [place, setPlace] = useState(() => placeOf(location.hash))
+  const [segments, setPlace] = useState(() => placeOf(location.hash))
   useEffect(() => {
     const changed = () => setPlace(placeOf(location.hash))
     // it may have changed before anyone listened
@@ -26,7 +26,7 @@ export const usePlace = (): ReadonlyArray<string> => {
     addEventListener("hashchange", changed)
     return () => removeEventListener("hashchange", changed)
   }, [])
-  return place
+  return segments
 }
 
 export const goTo = (...parts: ReadonlyArray<string>): void => {

@@ -23,7 +23,7 @@ const SECRET = "studio-secret"
 
 /** A browser may keep nothing for this page, as in a private window. */
 let secret: string | undefined
-const kept = (): string | undefined => {
+const storedSecret = (): string | undefined => {
   try {
     return localStorage.getItem(SECRET) ?? undefined
   } catch {
@@ -120,7 +120,7 @@ const enter = async (): Promise<void> => {
   addEventListener("hashchange", () => {
     if (codeOf(location.hash) !== undefined) location.reload()
   })
-  secret = kept()
+  secret = storedSecret()
   if (code === undefined) return
   history.replaceState(null, "", location.pathname)
   const entered = await post("/open", { code }).then(
@@ -156,7 +156,7 @@ const serverHost: Host = {
     )
     return () => stop.abort()
   },
-  store: async (files, done) => {
+  store: async (files, report) => {
     const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
     // which files belong together
     const drop = [...crypto.getRandomValues(new Uint8Array(16))]
@@ -166,7 +166,7 @@ const serverHost: Host = {
     for (const { path, file } of files) {
       await ask(`/store/${each(path)}?drop=${drop}`, { method: "PUT", body: file })
       sent += file.size
-      done(bytes === 0 ? 1 : sent / bytes)
+      report(bytes === 0 ? 1 : sent / bytes)
     }
     const { source } = (await (await post(`/store?drop=${drop}`, {})).json()) as { readonly source: string }
     return source

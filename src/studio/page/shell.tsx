@@ -58,9 +58,9 @@ const useView = (view: View): ComponentType<ViewProps> | undefined => {
 export const Shell = () => {
   const { about } = useStudio()
   const { value: device } = useCall("device", {})
-  const [name, ...place] = usePlace()
-  const shown = views.filter(({ needs }) => needs === undefined || about.abilities.includes(needs))
-  const view = shown.find((one) => one.name === name) ?? views[0]
+  const [name, ...path] = usePlace()
+  const available = views.filter(({ needs }) => needs === undefined || about.abilities.includes(needs))
+  const view = available.find((candidate) => candidate.name === name) ?? views[0]
   const Shown = useView(view)
   const heading = useRef<HTMLHeadingElement>(null)
   const isFirst = useRef(true)
@@ -80,11 +80,11 @@ export const Shell = () => {
           tfjs-lora-pro <span>studio</span>
         </p>
         <ul>
-          {shown.map((one) => (
-            <li key={one.name}>
-              <a href={addressOf(one.name)} aria-current={one === view ? "page" : undefined}>
-                <Sign path={one.sign} />
-                {one.title}
+          {available.map((item) => (
+            <li key={item.name}>
+              <a href={addressOf(item.name)} aria-current={item === view ? "page" : undefined}>
+                <Sign path={item.sign} />
+                {item.title}
               </a>
             </li>
           ))}
@@ -99,7 +99,7 @@ export const Shell = () => {
         <h1 ref={heading} tabIndex={-1}>
           {view.title}
         </h1>
-        {Shown === undefined ? <Loading what={view.title} /> : <Shown place={place} />}
+        {Shown === undefined ? <Loading what={view.title} /> : <Shown path={path} />}
       </main>
     </>
   )

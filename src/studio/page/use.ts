@@ -47,7 +47,7 @@ export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | 
     setFailure(undefined)
     setWork(undefined)
     /** Does nothing for whoever asks something else by now. */
-    const told =
+    const ifCurrent =
       <Value>(set: (next: Of<Value>) => void) =>
       (value: Value) => {
         if (!stop.signal.aborted) set({ key, value })
@@ -57,18 +57,18 @@ export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | 
       setAnswer(undefined)
     }
     host
-      .call(name, input, { signal: stop.signal, doing: told<Doing>(setWork) })
-      .then(told<Output<Name>>(setAnswer), told<HostError>(fail))
+      .call(name, input, { signal: stop.signal, doing: ifCurrent<Doing>(setWork) })
+      .then(ifCurrent<Output<Name>>(setAnswer), ifCurrent<HostError>(fail))
     return () => stop.abort()
   }, [host, name, key])
-  const own = <Value>(one: Of<Value> | undefined) =>
-    key !== undefined && one?.key === key ? { value: one.value } : undefined
-  const [answered, failed] = [own(answer), own(failure)]
-  const isBusy = key !== undefined && answered === undefined && failed === undefined
+  const current = <Value>(state: Of<Value> | undefined) =>
+    key !== undefined && state?.key === key ? { value: state.value } : undefined
+  const [result, failed] = [current(answer), current(failure)]
+  const isBusy = key !== undefined && result === undefined && failed === undefined
   return {
     value: key === undefined ? undefined : answer?.value,
     problem: failed?.value,
-    doing: isBusy ? own(work)?.value : undefined,
+    doing: isBusy ? current(work)?.value : undefined,
     isBusy,
     again: useCallback(() => setRound((last) => last + 1), [])
   }
@@ -154,8 +154,8 @@ const useAddress = (addressOf: (host: Host) => Promise<string> | undefined, key:
     let isWanted = true
     const ask = () =>
       addressOf(host)?.then(
-        (found) => {
-          if (isWanted) setUrl(found)
+        (address) => {
+          if (isWanted) setUrl(address)
         },
         () => {}
       )

@@ -49,10 +49,10 @@ const companions = (): Plugin => ({
   generateBundle(_, bundle) {
     // native code, which no page loads
     for (const name of Object.keys(bundle)) if (/\.(so|dylib|dll)$/.test(name)) delete bundle[name]
-    const own = filesOf(read)
-    for (const { path, file } of [...own, ...filesOf(binaries)])
+    const pageFiles = filesOf(read)
+    for (const { path, file } of [...pageFiles, ...filesOf(binaries)])
       this.emitFile({ type: "asset", fileName: path, source: readFileSync(file) })
-    const list = own.map(({ path, file }) => ({ path, bytes: statSync(file).size }))
+    const list = pageFiles.map(({ path, file }) => ({ path, bytes: statSync(file).size }))
     this.emitFile({ type: "asset", fileName: "static-files.json", source: JSON.stringify(list) })
   }
 })

@@ -123,13 +123,13 @@ describe("the engine", () => {
 })
 
 describe("a talk", () => {
-  const place = (text: string) => ({ token: { text, probability: 1, ends: false, rank: 0 }, others: [] })
+  const place = (text: string) => ({ token: { text, probability: 1, ends: false, rank: 0 }, likeliest: [] })
   const reply = (text: string, ...names: ReadonlyArray<string>): Reply => ({
     places: [place(text)],
     state: "eos",
     read: { content: text, calls: names.map((name) => ({ name, arguments: {} })) }
   })
-  const turn = (said: string, replies: Turn["replies"]): Turn => ({ said, resultsOf: [], replies })
+  const turn = (message: string, replies: Turn["replies"]): Turn => ({ message, resultsOf: [], replies })
   const both = ["trained", "base"] as const
 
   test("asks for results those sides that wait for them, one tool after another", () => {

@@ -69,9 +69,9 @@ export const useCamera = (): Camera => {
         track?.addEventListener("ended", () =>
           fail({ message: "The camera was disconnected: connect it, then try again." })
         )
-        const shown = video.current!
-        shown.srcObject = stream
-        await shown.play()
+        const element = video.current!
+        element.srcObject = stream
+        await element.play()
         if (isWanted) setReady(true)
       })
       .catch(fail)

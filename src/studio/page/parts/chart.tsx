@@ -46,35 +46,35 @@ const smoothedPlot = (plot: Plot, span: number): Plot =>
     ? plot
     : {
         ...plot,
-        series: plot.series.map((own) =>
-          own.kind === "line" ? { ...own, values: exponentialMean(own.values, span) } : own
+        series: plot.series.map((curve) =>
+          curve.kind === "line" ? { ...curve, values: exponentialMean(curve.values, span) } : curve
         )
       }
 
 const looksOf = (plot: Plot, dashes: ChartProps["dashes"], look: Parameters<typeof chartOptions>[1]): uPlot.Options => {
   const options = chartOptions(plot, look)
-  const series = options.series.map((own, i): uPlot.Series => {
+  const series = options.series.map((curve, i): uPlot.Series => {
     const dash = i === 0 ? undefined : dashes?.[i - 1]
     return dash === undefined || dash.length === 0 || plot.series[i - 1]!.kind === "points"
-      ? own
-      : { ...own, dash: [...dash] }
+      ? curve
+      : { ...curve, dash: [...dash] }
   })
   return { ...options, series, legend: { show: false } }
 }
 
 /** How a curve looks, in a line. */
-const Mark = ({ own }: { readonly own: uPlot.Series }) => (
+const Mark = ({ curve }: { readonly curve: uPlot.Series }) => (
   <svg class="mark" viewBox="0 0 28 8" aria-hidden="true">
     <line
       x1="0"
       x2="28"
       y1="4"
       y2="4"
-      stroke={own.stroke as string}
+      stroke={curve.stroke as string}
       stroke-width="3"
-      stroke-dasharray={own.dash?.join(" ")}
+      stroke-dasharray={curve.dash?.join(" ")}
     />
-    {own.points?.show === true ? <circle cx="14" cy="4" r="4" fill={own.points.fill as string} /> : null}
+    {curve.points?.show === true ? <circle cx="14" cy="4" r="4" fill={curve.points.fill as string} /> : null}
   </svg>
 )
 
@@ -104,7 +104,7 @@ const moveCursor = (chart: uPlot, x: Plot["x"], at: number | null, by: number): 
 export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes, canHide = false }: ChartProps) => {
   const plot = useMemo(() => smoothedPlot(measured, smoothing), [measured, smoothing])
   const isDark = useMedia("(prefers-color-scheme: dark)")
-  const place = useRef<HTMLDivElement>(null)
+  const container = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot | undefined>(undefined)
   const drawn = useRef<{ readonly plot: Plot; readonly steps: Steps } | undefined>(undefined)
   const [at, setAt] = useState<number | null>(null)
@@ -119,9 +119,9 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
   useEffect(() => {
     // each chart of a page in a task of its own, so that a dozen of them does not keep it from answering
     const timer = setTimeout(() => {
-      const width = Math.max(LEAST_WIDTH, place.current!.clientWidth)
+      const width = Math.max(LEAST_WIDTH, container.current!.clientWidth)
       const now = latest.current
-      const own = new uPlot(
+      const created = new uPlot(
         {
           ...options,
           width,
@@ -138,22 +138,22 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
           hooks: {
             setCursor: [({ cursor }) => setAt(cursor.idx ?? null)],
             setSelect: [
-              (own) => {
-                const { left, width } = own.select
+              (instance) => {
+                const { left, width } = instance.select
                 if (width <= 0) return
-                own.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
-                zoom([Math.floor(own.posToVal(left, "x")), Math.ceil(own.posToVal(left + width, "x"))])
+                instance.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false)
+                zoom([Math.floor(instance.posToVal(left, "x")), Math.ceil(instance.posToVal(left + width, "x"))])
               }
             ]
           }
         },
         dataOf(now.plot),
-        place.current!
+        container.current!
       )
-      chart.current = own
+      chart.current = created
       drawn.current = { plot: now.plot, steps: null }
-      if (now.steps !== null) show(own, now.plot, now.steps)
-      showOnly(own, now.plot, now.hidden)
+      if (now.steps !== null) show(created, now.plot, now.steps)
+      showOnly(created, now.plot, now.hidden)
     })
     return () => {
       clearTimeout(timer)
@@ -169,25 +169,25 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
   }, [plot, steps])
   useEffect(() => {
     const observer = new ResizeObserver(() => {
-      const width = Math.max(LEAST_WIDTH, place.current?.clientWidth ?? 0)
+      const width = Math.max(LEAST_WIDTH, container.current?.clientWidth ?? 0)
       if (chart.current !== undefined && chart.current.width !== width) chart.current.setSize({ width, height: HEIGHT })
     })
-    observer.observe(place.current!)
+    observer.observe(container.current!)
     return () => observer.disconnect()
   }, [])
   useEffect(() => {
     if (chart.current !== undefined) showOnly(chart.current, plot, hidden)
   }, [hidden])
 
-  const shown = (i: number): string => {
+  const valueText = (i: number): string => {
     const { values } = plot.series[i]!
     const value = at === null ? newest(values) : (values[at] ?? null)
-    const { value: written } = options.series[i + 1]!
-    return typeof written === "function" ? `${written(chart.current!, value as number, i + 1, at)}` : ""
+    const { value: format } = options.series[i + 1]!
+    return typeof format === "function" ? `${format(chart.current!, value as number, i + 1, at)}` : ""
   }
   const toggle = (label: string) =>
     setHidden((before) => (before.has(label) ? before.difference(new Set([label])) : before.union(new Set([label]))))
-  const said = plot.series.length > MOST_IN_NAME ? `${plot.series.length} curves, in words below.` : words
+  const description = plot.series.length > MOST_IN_NAME ? `${plot.series.length} curves, in words below.` : words
 
   const pressed = (event: KeyboardEvent) => {
     const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0
@@ -210,7 +210,7 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
           {plot.logarithmic ? ", logarithmic" : ""}
         </span>
       </figcaption>
-      <div class="plot" ref={place} role="img" aria-label={`${plot.title}. ${said}`} />
+      <div class="plot" ref={container} role="img" aria-label={`${plot.title}. ${description}`} />
       <p class="step quiet small" aria-live="polite">
         {at === null ? "Newest values" : `Step ${plot.x[at] ?? ""}`}
       </p>
@@ -223,9 +223,9 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
         {plot.series.map(({ label }, i) => {
           const inside = (
             <>
-              <Mark own={options.series[i + 1]!} />
+              <Mark curve={options.series[i + 1]!} />
               <span class="name">{label}</span>
-              <span class="value">{shown(i)}</span>
+              <span class="value">{valueText(i)}</span>
             </>
           )
           return (

@@ -9,12 +9,12 @@ interface ConfirmProps {
   /** what happens, and what does not */
   readonly children: ComponentChildren
   /** It was agreed to, or not. */
-  readonly answered: (isAgreed: boolean) => void
+  readonly decide: (isAgreed: boolean) => void
 }
 
 const AGREED = "agreed"
 
-export const Confirm = ({ title, act, children, answered }: ConfirmProps) => {
+export const Confirm = ({ title, act, children, decide }: ConfirmProps) => {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => dialog.current?.showModal(), [])
@@ -24,7 +24,7 @@ export const Confirm = ({ title, act, children, answered }: ConfirmProps) => {
       ref={dialog}
       class="confirm"
       aria-labelledby={id}
-      onClose={({ currentTarget }) => answered(currentTarget.returnValue === AGREED)}
+      onClose={({ currentTarget }) => decide(currentTarget.returnValue === AGREED)}
     >
       <h2 id={id}>{title}</h2>
       {children}

@@ -28,15 +28,15 @@ const filesIn = async (entry: FileSystemEntry, into: Array<DroppedFile>): Promis
   const path = entry.fullPath.replace(/^\//, "")
   if (isHidden(path)) return
   if (entry.isFile) into.push({ path, file: await fileOf(entry as FileSystemFileEntry) })
-  else for (const one of await entriesOf(entry as FileSystemDirectoryEntry)) await filesIn(one, into)
+  else for (const child of await entriesOf(entry as FileSystemDirectoryEntry)) await filesIn(child, into)
 }
 
 /** All files of what was dropped, those in folders too. Read at once: the browser forgets them when the event is over. */
 const filesOfDrop = async (data: DataTransfer): Promise<ReadonlyArray<DroppedFile>> => {
   const items = [...data.items].filter(({ kind }) => kind === "file")
-  const found = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }))
+  const dropped = items.map((item) => ({ entry: item.webkitGetAsEntry(), file: item.getAsFile() }))
   const files: Array<DroppedFile> = []
-  for (const { entry, file } of found) {
+  for (const { entry, file } of dropped) {
     if (entry !== null) await filesIn(entry, files)
     else if (file !== null) files.push({ path: file.name, file })
   }

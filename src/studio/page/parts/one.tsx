@@ -33,12 +33,12 @@ const Log = ({ lines, name }: { readonly lines: ReadonlyArray<string>; readonly 
     const { scrollTop, scrollHeight, clientHeight } = box.current!
     setFollows(scrollHeight - scrollTop - clientHeight < NEAR)
   }
-  const left = lines.length - SHOWN
+  const hidden = lines.length - SHOWN
   return (
     <div class="log">
       <Scrolled label="Log" box={box} onScroll={scrolled}>
         <pre>
-          {left > 0 ? `… ${left} lines before\n` : ""}
+          {hidden > 0 ? `… ${hidden} lines before\n` : ""}
           {lines.slice(-SHOWN).join("\n")}
         </pre>
       </Scrolled>

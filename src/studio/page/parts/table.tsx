@@ -11,9 +11,9 @@ interface ScrolledProps {
 }
 
 /** It is scrolled in its place, by the keyboard too, and has a name. */
-export const Scrolled = ({ label, class: own, box, onScroll, children }: ScrolledProps) => (
+export const Scrolled = ({ label, class: className, box, onScroll, children }: ScrolledProps) => (
   <section
-    class={own === undefined ? "scroll" : `scroll ${own}`}
+    class={className === undefined ? "scroll" : `scroll ${className}`}
     aria-label={label}
     // biome-ignore lint/a11y/noNoninteractiveTabindex: nobody without a mouse could scroll it otherwise
     tabIndex={0}
@@ -36,8 +36,8 @@ interface ValuesProps {
 }
 
 /** Named values; longer ones have more room. */
-export const Values = ({ values, class: own = "facts" }: ValuesProps) => (
-  <dl class={own}>
+export const Values = ({ values, class: className = "facts" }: ValuesProps) => (
+  <dl class={className}>
     {values.map(([name, value]) => (
       <div key={name} class={value.length > LONG ? "wide long" : value.length > WIDE ? "wide" : undefined}>
         <dt>{name}</dt>

@@ -36,7 +36,7 @@ import { nameOfStore, openWorld, storeFiles, type World } from "./world.ts"
 /** Exports in the page: a folder of the format is written among the page's files, to be saved from there. */
 const exported = ({ id, format: name, options }: WatchInput<"export">, tell: (event: ExportEvent) => void) =>
   Effect.gen(function* () {
-    const format = formatNames.find((own) => own === name)
+    const format = formatNames.find((candidate) => candidate === name)
     if (format === undefined) return yield* new RunRefused({ id, reason: `cannot be exported as ${name}` })
     const out = yield* exportFolder(id, format)
     const report = yield* exportRun(id, {
@@ -55,9 +55,9 @@ const exported = ({ id, format: name, options }: WatchInput<"export">, tell: (ev
 
 export const exportHandlers: Partial<Handlers<EngineNeeds>> = {
   watches: {
-    export: (asked) =>
+    export: (request) =>
       Stream.callback<ExportEvent, Reported, EngineNeeds>((queue) =>
-        exported(asked, (event) => void Queue.offerUnsafe(queue, event)).pipe(
+        exported(request, (event) => void Queue.offerUnsafe(queue, event)).pipe(
           Effect.matchCauseEffect({
             onSuccess: () => Queue.end(queue),
             onFailure: (cause) => Queue.failCause(queue, cause)
@@ -78,7 +78,7 @@ export const exportedHandlers: Partial<Handlers<Sources>> = {
         if (!(yield* exportFolders()).includes(id))
           return yield* new RunRefused({ id, reason: "is not an export of this studio" })
         // first what lists it
-        for (const one of [`${id}/${SIGN_OF_EXPORT}`, id]) yield* Effect.ignore(fs.remove(one, { recursive: true }))
+        for (const entry of [`${id}/${SIGN_OF_EXPORT}`, id]) yield* Effect.ignore(fs.remove(entry, { recursive: true }))
         return null
       })
   }
@@ -117,7 +117,7 @@ const holdFiles = (base: string): Effect.Effect<void, StudioTaken> =>
 
 /** A run in a worker of its own, which has this one's script. */
 const trainingElsewhere =
-  (place: Place): Train =>
+  (setup: Place): Train =>
   (run: RunAsked, tell: (event: TrainingEvent) => void) => {
     const worker = new Worker(globalThis.location.href, { type: "module" })
     const hear = (event: TrainingEvent) => {
@@ -126,23 +126,23 @@ const trainingElsewhere =
     }
     worker.onmessage = ({ data }: MessageEvent<TrainingEvent>) => hear(data)
     worker.onerror = ({ message }) => hear({ kind: "ended", message: message || "its worker could not be started" })
-    const begin: WorkerBegun = { place, run }
+    const begin: WorkerBegun = { setup, run }
     worker.postMessage(begin)
     return { stop: () => worker.postMessage({ stop: true } satisfies StopAsked) }
   }
 
 const UNKEPT = "this browser's memory: files and runs are lost when the tab is closed"
 
-const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
+const pageHandlers = (setup: Place, { unkept, layer: files }: World) =>
   Effect.gen(function* () {
-    const writer = yield* ownRuns(unkept === null ? trainingElsewhere(place) : trainingHere(place, { layer: files }))
+    const writer = yield* ownRuns(unkept === null ? trainingElsewhere(setup) : trainingHere(setup, { layer: files }))
     const { handlers } = runsOf(writer)
     let isHeld = unkept !== null
-    const own: Partial<Handlers<Sources>> = {
+    const pageOnly: Partial<Handlers<Sources>> = {
       calls: {
         about: () =>
           Effect.gen(function* () {
-            if (!isHeld) yield* holdFiles(place.base)
+            if (!isHeld) yield* holdFiles(setup.base)
             isHeld = true
             return {
               version: ownPackage.version,
@@ -153,20 +153,20 @@ const pageHandlers = (place: Place, { unkept, layer: files }: World) =>
           })
       }
     }
-    return handlersOf(own, handlers, exportedHandlers)
+    return handlersOf(pageOnly, handlers, exportedHandlers)
   })
 
 export const send = (reply: Reply) => postMessage(reply)
 const onBug = (cause: unknown) => console.error(String(cause))
 
 /** The engine with its device, or what is wrong with that. */
-const openEngine = (place: Place, context: Context.Context<Sources>): Promise<Answering | Problem> => {
-  const { device, threads, base } = place
+const openEngine = (setup: Place, context: Context.Context<Sources>): Promise<Answering | Problem> => {
+  const { device, threads, base } = setup
   const opened = Layer.buildWithScope(layer(device, { threads, wasmFolder: wasmFolderOf(base) }), Scope.makeUnsafe())
   return opened.pipe(
-    Effect.flatMap((own) =>
+    Effect.flatMap((deviceContext) =>
       answering(handlersOf(engineHandlers, exportHandlers), send, onBug).pipe(
-        Effect.provideContext(Context.merge(context, own))
+        Effect.provideContext(Context.merge(context, deviceContext))
       )
     ),
     Effect.catch(({ _tag: tag, message }) => Effect.succeed<Problem>({ tag, message })),
@@ -193,15 +193,15 @@ const comesWith: ComesWith = {
 }
 
 /** Gives what takes questions. */
-export const openEngineWorker = async (place: Place): Promise<(asked: Asked) => void> => {
-  const world = await openWorld(place.base, () => {})
+export const openEngineWorker = async (setup: Place): Promise<(question: Asked) => void> => {
+  const world = await openWorld(setup.base, () => {})
   const context = await Effect.runPromise(Layer.buildWithScope(world.layer, Scope.makeUnsafe()))
-  const handlers = await Effect.runPromise(Effect.provideContext(pageHandlers(place, world), context))
-  const own = await Effect.runPromise(Effect.provideContext(answering(handlers, send, onBug), context))
+  const handlers = await Effect.runPromise(Effect.provideContext(pageHandlers(setup, world), context))
+  const inPage = await Effect.runPromise(Effect.provideContext(answering(handlers, send, onBug), context))
   let engine: Promise<Answering | Problem> | undefined
-  const isOwn = (asked: Asked) =>
-    ("call" in asked && Object.hasOwn(handlers.calls, asked.call)) ||
-    ("watch" in asked && Object.hasOwn(handlers.watches, asked.watch))
+  const isOwn = (question: Asked) =>
+    ("call" in question && Object.hasOwn(handlers.calls, question.call)) ||
+    ("watch" in question && Object.hasOwn(handlers.watches, question.watch))
 
   const sendAnswer = <A>(
     id: number,
@@ -219,21 +219,21 @@ export const openEngineWorker = async (place: Place): Promise<(asked: Asked) => 
       catch: () => new NoSuchFile({ path })
     })
 
-  return (asked) => {
-    if ("store" in asked) {
-      const { id } = asked
+  return (question) => {
+    if ("store" in question) {
+      const { id } = question
       return void sendAnswer(
         id,
-        storeFiles(asked.store, (share) => send({ id, event: share }))
+        storeFiles(question.store, (share) => send({ id, event: share }))
       )
     }
-    if ("file" in asked) return void sendAnswer(asked.id, file(asked.file))
-    if (isOwn(asked)) return own.take(asked)
-    if ("cancel" in asked) own.take(asked)
-    engine ??= openEngine(place, context)
+    if ("file" in question) return void sendAnswer(question.id, file(question.file))
+    if (isOwn(question)) return inPage.take(question)
+    if ("cancel" in question) inPage.take(question)
+    engine ??= openEngine(setup, context)
     engine.then((answers) => {
-      if ("take" in answers) answers.take(asked)
-      else if (!("cancel" in asked)) send({ id: asked.id, problem: answers })
+      if ("take" in answers) answers.take(question)
+      else if (!("cancel" in question)) send({ id: question.id, problem: answers })
     })
   }
 }

@@ -56,7 +56,7 @@ export class MemoryFolder implements StoredFolder {
   readonly kind = "directory"
   private readonly inside = new Map<string, MemoryFile | MemoryFolder>()
 
-  private found<Kind extends "file" | "directory">(
+  private entryOf<Kind extends "file" | "directory">(
     name: string,
     kind: Kind
   ): Extract<MemoryFile | MemoryFolder, { kind: Kind }> | undefined {
@@ -67,7 +67,7 @@ export class MemoryFolder implements StoredFolder {
   }
 
   async getDirectoryHandle(name: string, { create = false } = {}) {
-    const there = this.found(name, "directory")
+    const there = this.entryOf(name, "directory")
     if (there !== undefined) return there
     if (!create) throw refused("NotFoundError", "not found")
     const folder = new MemoryFolder()
@@ -76,7 +76,7 @@ export class MemoryFolder implements StoredFolder {
   }
 
   async getFileHandle(name: string, { create = false } = {}) {
-    const there = this.found(name, "file")
+    const there = this.entryOf(name, "file")
     if (there !== undefined) return there
     if (!create) throw refused("NotFoundError", "not found")
     const file = new MemoryFile()

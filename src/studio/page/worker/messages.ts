@@ -45,7 +45,7 @@ export interface RunEnded {
 
 /** First message to a worker: it trains `run`, or answers requests if absent. */
 export interface WorkerBegun {
-  readonly place: Place
+  readonly setup: Place
   readonly run?: RunAsked
 }
 

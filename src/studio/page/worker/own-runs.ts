@@ -40,11 +40,11 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
     const fs = yield* FileSystem.FileSystem
     const context = yield* Effect.context<Files>()
     yield* Effect.ignore(fs.makeDirectory(FOLDER, { recursive: true }))
-    const known = new Map<string, Known>()
+    const records = new Map<string, Known>()
     const names = yield* namesIn(FOLDER)
-    for (const name of names.filter((one) => one.endsWith(".json"))) {
+    for (const name of names.filter((entry) => entry.endsWith(".json"))) {
       const record = decode(yield* readJsonFile(`${FOLDER}/${name}`).pipe(Effect.orElseSucceed(() => null)))
-      if (record._tag === "Some") known.set(record.value.id, record.value)
+      if (record._tag === "Some") records.set(record.value.id, record.value)
     }
     const active = new Map<string, Active>()
 
@@ -54,7 +54,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
       writing = writing.then(() => Effect.runPromiseWith(context)(Effect.ignore(effect)))
     }
     const remember = (record: Known) => {
-      known.set(record.id, record)
+      records.set(record.id, record)
       write(writeJson(recordOf(record.id), record))
     }
 
@@ -63,53 +63,53 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
       const waiting = [...active.values()].find(({ state }) => state === "waiting")
       if (waiting !== undefined) launch(waiting)
     }
-    const launch = (one: Active) => {
-      const { run } = one
-      one.state = "starting"
-      one.note = null
-      one.training = train(run, (event) => hear(one, event))
+    const launch = (entry: Active) => {
+      const { run } = entry
+      entry.state = "starting"
+      entry.note = null
+      entry.training = train(run, (event) => hear(entry, event))
     }
-    const hear = (one: Active, event: TrainingEvent) => {
-      const { id } = one.run
+    const hear = (entry: Active, event: TrainingEvent) => {
+      const { id } = entry.run
       switch (event.kind) {
         case "line":
-          if (one.state === "starting") one.note = event.text
+          if (entry.state === "starting") entry.note = event.text
           return write(fs.writeFileString(logOf(id), `${event.text}\n`, { flag: "a" }))
         case "note":
-          if (one.state === "starting") one.note = event.text
+          if (entry.state === "starting") entry.note = event.text
           return
         case "steps":
-          one.steps = event.steps
+          entry.steps = event.steps
           return
         case "training":
-          if (one.state === "starting") one.state = "training"
+          if (entry.state === "starting") entry.state = "training"
           return
         case "ended":
           active.delete(id)
-          remember({ ...known.get(id)!, failed: event.message })
+          remember({ ...records.get(id)!, failed: event.message })
           if (event.message !== null) write(fs.writeFileString(logOf(id), `${event.message}\n`, { flag: "a" }))
           return next()
       }
     }
     const begin = (run: RunAsked, now: boolean) =>
       Effect.sync(() => {
-        const one: Active = { run, training: undefined, state: "waiting", note: null, steps: null }
-        active.set(run.id, one)
-        if (now) launch(one)
+        const entry: Active = { run, training: undefined, state: "waiting", note: null, steps: null }
+        active.set(run.id, entry)
+        if (now) launch(entry)
         else next()
       })
 
     const lifeOf = (id: string): Life => {
-      const one = active.get(id)
-      const record = known.get(id)
-      const own = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps: one?.steps ?? null }
-      if (one === undefined) return { ...own, state: "ended", failed: record?.failed ?? null, note: null }
-      if (one.state === "waiting") return { ...own, state: "waiting", failed: null, note: "waits for its turn" }
-      return { ...own, state: one.state, failed: null, note: one.state === "starting" ? one.note : null }
+      const entry = active.get(id)
+      const record = records.get(id)
+      const recorded = { startedAt: record?.startedAt ?? null, plan: record?.plan ?? null, steps: entry?.steps ?? null }
+      if (entry === undefined) return { ...recorded, state: "ended", failed: record?.failed ?? null, note: null }
+      if (entry.state === "waiting") return { ...recorded, state: "waiting", failed: null, note: "waits for its turn" }
+      return { ...recorded, state: entry.state, failed: null, note: entry.state === "starting" ? entry.note : null }
     }
 
     return {
-      startedFolders: () => [...known.keys()],
+      startedFolders: () => [...records.keys()],
       logOf,
       lives: (ids) => Effect.sync(() => ids.map(lifeOf)),
       start: ({ id, plan, now }) =>
@@ -122,33 +122,33 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
           const waiting = active.get(id)
           if (waiting?.state === "waiting" && now) return launch(waiting)
           if (waiting !== undefined) return yield* new RunRefused({ id, reason: "is already running" })
-          const own = `${id}/plan.json`
-          const opened = yield* isThere(own)
-          const record = known.get(id)
+          const planFile = `${id}/plan.json`
+          const opened = yield* isThere(planFile)
+          const record = records.get(id)
           if (!opened && record === undefined) return yield* new RunRefused({ id, reason: "is not a run folder" })
-          const plan = record?.plan ?? own
+          const plan = record?.plan ?? planFile
           remember({ id, plan, startedAt: record?.startedAt ?? Date.now(), failed: null })
           yield* begin({ id, plan, resumes: opened }, now)
         }),
       stop: (id) =>
         Effect.gen(function* () {
-          const one = active.get(id)
-          if (one === undefined) return yield* new RunRefused({ id, reason: "is not running" })
-          if (one.training === undefined) return void active.delete(id)
-          if (one.state === "stopping") return
-          one.state = "stopping"
-          one.training.stop()
+          const entry = active.get(id)
+          if (entry === undefined) return yield* new RunRefused({ id, reason: "is not running" })
+          if (entry.training === undefined) return void active.delete(id)
+          if (entry.state === "stopping") return
+          entry.state = "stopping"
+          entry.training.stop()
         }),
       remove: (id) =>
         Effect.gen(function* () {
-          const one = active.get(id)
-          if (one !== undefined && one.state !== "waiting")
+          const entry = active.get(id)
+          if (entry !== undefined && entry.state !== "waiting")
             return yield* new RunRefused({ id, reason: "is still running; stop it first, then remove it" })
           active.delete(id)
-          known.delete(id)
+          records.delete(id)
           // first what lists it: a tab that is closed in between leaves files that no one sees, and no half of a run
-          for (const one of [recordOf(id), logOf(id), `${id}/plan.json`, id])
-            yield* Effect.ignore(fs.remove(one, { recursive: true }))
+          for (const target of [recordOf(id), logOf(id), `${id}/plan.json`, id])
+            yield* Effect.ignore(fs.remove(target, { recursive: true }))
         })
     }
   })

@@ -49,7 +49,7 @@ export const withStaticFiles = (
       folders.get(folder)!.add(part)
     })
   }
-  const held = new Map<string, Promise<File>>()
+  const cached = new Map<string, Promise<File>>()
   const keyOf = (path: string) => partsOf(path).join("/")
   const isOwn = (path: string) => {
     const key = keyOf(path)
@@ -66,12 +66,12 @@ export const withStaticFiles = (
       if (file === undefined) return Effect.fail(failed("BadResource", method, path, "EISDIR"))
       return Effect.tryPromise({
         try: () => {
-          const coming = held.get(key) ?? fetched(new URL(key, base), file, tell)
-          held.set(key, coming)
+          const coming = cached.get(key) ?? fetched(new URL(key, base), file, tell)
+          cached.set(key, coming)
           return coming
         },
         catch: (cause) => {
-          held.delete(key)
+          cached.delete(key)
           return systemError({
             _tag: "Unknown",
             module: "FileSystem",
@@ -83,11 +83,11 @@ export const withStaticFiles = (
       })
     })
 
-  const stat = (own: FileSystem.FileSystem["stat"]) => (path: string) =>
+  const stat = (storedStat: FileSystem.FileSystem["stat"]) => (path: string) =>
     Effect.suspend(() => {
       const file = files.get(keyOf(path))
       if (file !== undefined) return Effect.succeed(infoOf("File", file.bytes))
-      return isOwn(path) ? Effect.succeed(infoOf("Directory", 0)) : own(path)
+      return isOwn(path) ? Effect.succeed(infoOf("Directory", 0)) : storedStat(path)
     })
 
   /** What changes files is for those that are stored. */
@@ -113,17 +113,19 @@ export const withStaticFiles = (
         : stored.readFile(path),
     readDirectory: (path, options) =>
       Effect.gen(function* () {
-        const own = folders.get(keyOf(path))
-        if (own === undefined) return yield* stored.readDirectory(path, options)
-        const others = yield* stored.readDirectory(path, options).pipe(Effect.orElseSucceed((): Array<string> => []))
+        const listed = folders.get(keyOf(path))
+        if (listed === undefined) return yield* stored.readDirectory(path, options)
+        const storedEntries = yield* stored
+          .readDirectory(path, options)
+          .pipe(Effect.orElseSucceed((): Array<string> => []))
         const before = keyOf(path) === "" ? "" : `${keyOf(path)}/`
         const below =
           options?.recursive === true
             ? [...files.keys(), ...folders.keys()].flatMap((key) =>
                 key.startsWith(before) && key !== before && key !== "" ? [key.slice(before.length)] : []
               )
-            : [...own]
-        return [...new Set([...others, ...below])].sort()
+            : [...listed]
+        return [...new Set([...storedEntries, ...below])].sort()
       }),
     open: (path, options) => {
       if (!isOwn(path)) return stored.open(path, options)

@@ -65,7 +65,7 @@ class Fault extends Error {
 }
 
 const missing = () => new Fault("NotFound", "ENOENT")
-const taken = () => new Fault("AlreadyExists", "EEXIST")
+const alreadyExists = () => new Fault("AlreadyExists", "EEXIST")
 
 /** What a stored folder throws, by its name. */
 const faults: { readonly [name: string]: readonly [SystemErrorTag, code: string] } = {
@@ -81,8 +81,8 @@ const faults: { readonly [name: string]: readonly [SystemErrorTag, code: string]
 
 const faultOf = (cause: unknown): Fault | undefined => {
   if (cause instanceof Fault) return cause
-  const known = faults[(cause as { readonly name?: string } | null)?.name ?? ""]
-  return known === undefined ? undefined : new Fault(...known)
+  const fault = faults[(cause as { readonly name?: string } | null)?.name ?? ""]
+  return fault === undefined ? undefined : new Fault(...fault)
 }
 
 const attempt = <A>(method: string, path: string, run: () => Promise<A>): Effect.Effect<A, PlatformError> =>
@@ -154,10 +154,10 @@ const bytesOf = async (file: StoredFile): Promise<Uint8Array<ArrayBuffer>> =>
 
 /** All of the bytes: a handle may write fewer than it is given. */
 const writeAll = (access: Access, bytes: Uint8Array, at: number): void => {
-  for (let done = 0; done < bytes.length; ) {
-    const count = access.write(bytes.subarray(done), { at: at + done })
+  for (let written = 0; written < bytes.length; ) {
+    const count = access.write(bytes.subarray(written), { at: at + written })
     if (count === 0) throw new Fault("WriteZero", "ENOSPC")
-    done += count
+    written += count
   }
 }
 
@@ -184,7 +184,7 @@ const moveFolder = async (from: StoredFolder, to: StoredFolder): Promise<void> =
 
 /** What is named and not a folder cannot be the folder of something. */
 const asFolder = (cause: unknown): never => {
-  throw (cause as { readonly name?: string }).name === "TypeMismatchError" ? taken() : cause
+  throw (cause as { readonly name?: string }).name === "TypeMismatchError" ? alreadyExists() : cause
 }
 
 export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
@@ -202,7 +202,7 @@ export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
     if (name === undefined) throw new Fault("BadResource", "EISDIR")
     const there = await entryIn(folder, name)
     if (there?.kind === "directory") throw new Fault("BadResource", "EISDIR")
-    if (there !== undefined && flag.includes("x")) throw taken()
+    if (there !== undefined && flag.includes("x")) throw alreadyExists()
     if (there === undefined && flag.startsWith("r")) throw missing()
     const file = there ?? (await folder.getFileHandle(name, { create: true }))
     const access = await file.createSyncAccessHandle()
@@ -232,7 +232,7 @@ export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
         return
       }
       const folder = await folderAt(root, parts.slice(0, -1))
-      if (last === undefined || (await entryIn(folder, last)) !== undefined) throw taken()
+      if (last === undefined || (await entryIn(folder, last)) !== undefined) throw alreadyExists()
       await folder.getDirectoryHandle(last, { create: true })
     })
 
@@ -249,14 +249,14 @@ export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
 
   const rename: FileSystem.FileSystem["rename"] = (from, to) =>
     attempt("rename", from, async () => {
-      const [old, place] = [await placeOf(root, from), await placeOf(root, to)]
+      const [old, target] = [await placeOf(root, from), await placeOf(root, to)]
       const entry = await entryAt(root, from)
-      if (old.name === undefined || place.name === undefined) throw new Fault("PermissionDenied", "EPERM")
-      if (entry.kind === "file") return moveFile(entry, old.folder, old.name, place.folder, place.name)
-      const there = await entryIn(place.folder, place.name)
+      if (old.name === undefined || target.name === undefined) throw new Fault("PermissionDenied", "EPERM")
+      if (entry.kind === "file") return moveFile(entry, old.folder, old.name, target.folder, target.name)
+      const there = await entryIn(target.folder, target.name)
       if (there?.kind === "file") throw new Fault("BadResource", "ENOTDIR")
       if (there !== undefined && (await namesIn(there)).length > 0) throw new Fault("AlreadyExists", "ENOTEMPTY")
-      await moveFolder(entry, await place.folder.getDirectoryHandle(place.name, { create: true }))
+      await moveFolder(entry, await target.folder.getDirectoryHandle(target.name, { create: true }))
       await old.folder.removeEntry(old.name, { recursive: true })
     })
 

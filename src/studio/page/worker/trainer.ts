@@ -18,7 +18,7 @@ import type { Place, RunAsked, StopAsked, TrainingEvent } from "./messages.ts"
 import { fetchingText, openWorld, type World } from "./world.ts"
 
 /** The log line of an event. */
-const begun = new Set<ProgressEvent["kind"]>(["step", "evaluating", "evaluation"])
+const trainingEvents = new Set<ProgressEvent["kind"]>(["step", "evaluating", "evaluation"])
 
 /** "loading the weights: 12 of 101 tensors" */
 const workText = ({ what, done = 0, of, unit = "" }: Extract<ProgressEvent, { readonly kind: "working" }>): string =>
@@ -39,7 +39,7 @@ const lineOf = (event: ProgressEvent): string | undefined => {
 export const wasmFolderOf = (base: string): string => new URL("wasm/", base).href
 
 /** Trains from the first step, or resumes; `tell` receives its events. */
-export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (event: TrainingEvent) => void) =>
+export const trainRun = ({ id, plan, resumes }: RunAsked, setup: Place, tell: (event: TrainingEvent) => void) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const file = resumes ? path.join(id, "plan.json") : plan
@@ -49,9 +49,9 @@ export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (e
     tell({ kind: "steps", steps: resolved.steps })
     for (const warning of resolved.warnings) tell({ kind: "line", text: `warning: ${warning}` })
     const { deterministic } = read.plan.training
-    const device = layer(place.device, {
-      threads: place.threads,
-      wasmFolder: wasmFolderOf(place.base),
+    const device = layer(setup.device, {
+      threads: setup.threads,
+      wasmFolder: wasmFolderOf(setup.base),
       deterministic
     })
     return yield* Effect.gen(function* () {
@@ -65,7 +65,7 @@ export const trainRun = ({ id, plan, resumes }: RunAsked, place: Place, tell: (e
     Effect.provideService(OwnPlotLibrary, { script: uPlotScript, style: uPlotStyle }),
     Effect.provideService(Progress, (event) =>
       Effect.sync(() => {
-        if (begun.has(event.kind)) tell({ kind: "training" })
+        if (trainingEvents.has(event.kind)) tell({ kind: "training" })
         if (event.kind === "working") tell({ kind: "note", text: workText(event) })
         const text = lineOf(event)
         if (text !== undefined) tell({ kind: "line", text })
@@ -83,9 +83,9 @@ export type Train = (run: RunAsked, tell: (event: TrainingEvent) => void) => Tra
 
 /** Trains in this worker, one run at a time, in a fiber that can be asked to stop; its end is an event. */
 export const trainingHere =
-  (place: Place, world: Pick<World, "layer">): Train =>
+  (setup: Place, world: Pick<World, "layer">): Train =>
   (run, tell) => {
-    const fiber = Effect.runFork(Effect.provide(trainRun(run, place, tell), world.layer))
+    const fiber = Effect.runFork(Effect.provide(trainRun(run, setup, tell), world.layer))
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return tell({ kind: "ended", message: null })
       const failed = exit.cause.reasons.find(Cause.isFailReason)
@@ -104,13 +104,13 @@ export const trainingHere =
 const tell = (event: TrainingEvent) => postMessage(event)
 
 /** A worker that trains one run, and is ended by who started it: what it held in memory goes with it. Gives what takes the wish to stop. */
-export const openTrainingWorker = async (place: Place, run: RunAsked): Promise<(asked: StopAsked) => void> => {
+export const openTrainingWorker = async (setup: Place, run: RunAsked): Promise<(request: StopAsked) => void> => {
   const none = () => {}
   try {
-    const world = await openWorld(place.base, (...fetching) => tell({ kind: "note", text: fetchingText(...fetching) }))
+    const world = await openWorld(setup.base, (...fetching) => tell({ kind: "note", text: fetchingText(...fetching) }))
     // then files are in the memory of another worker
     if (world.unkept !== null) throw new Error(world.unkept)
-    const training: Training = trainingHere(place, world)(run, tell)
+    const training: Training = trainingHere(setup, world)(run, tell)
     return training.stop
   } catch (cause) {
     tell({ kind: "ended", message: messageOf(cause) })

@@ -7,17 +7,17 @@ import type { Asked, StopAsked, WorkerBegun } from "./messages.ts"
 
 let role: Promise<(message: Asked | StopAsked) => void> | undefined
 
-const begin = async ({ place, run }: WorkerBegun): Promise<(message: Asked | StopAsked) => void> => {
+const begin = async ({ setup, run }: WorkerBegun): Promise<(message: Asked | StopAsked) => void> => {
   if (run !== undefined) {
-    const stop = await (await import("./trainer.ts")).openTrainingWorker(place, run)
+    const stop = await (await import("./trainer.ts")).openTrainingWorker(setup, run)
     return (message) => void ("stop" in message && stop(message))
   }
-  const take = await (await import("./engine-worker.ts")).openEngineWorker(place)
+  const take = await (await import("./engine-worker.ts")).openEngineWorker(setup)
   return (message) => void ("id" in message && take(message))
 }
 
 addEventListener("message", async ({ data }: MessageEvent<WorkerBegun | Asked | StopAsked>) => {
-  if ("place" in data) {
+  if ("setup" in data) {
     role = begin(data)
     return
   }

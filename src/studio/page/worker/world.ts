@@ -42,16 +42,16 @@ export const openWorld = async (base: string, tell: Fetching): Promise<World> =>
     if (!response.ok) throw new Error(`${response.url}: the server answers ${response.status}`)
     return response.json()
   })
-  const kept = await ownFolder(base).then(
+  const storage = await ownFolder(base).then(
     (folder) => ({ folder, unkept: null }),
     (cause: unknown) => ({ folder: new MemoryFolder(), unkept: messageOf(cause) })
   )
-  const files = withStaticFiles(storedFiles(kept.folder), await listing, base, tell)
-  const own = Layer.succeed(FileSystem.FileSystem)(files)
+  const files = withStaticFiles(storedFiles(storage.folder), await listing, base, tell)
+  const fileSystem = Layer.succeed(FileSystem.FileSystem)(files)
   return {
-    layer: Layer.mergeAll(own, rootedPaths, withoutHub, Layer.provide(packageDataFiles, own)),
-    fileAt: (path) => storedFileAt(kept.folder, path),
-    unkept: kept.unkept
+    layer: Layer.mergeAll(fileSystem, rootedPaths, withoutHub, Layer.provide(packageDataFiles, fileSystem)),
+    fileAt: (path) => storedFileAt(storage.folder, path),
+    unkept: storage.unkept
   }
 }
 
@@ -73,21 +73,21 @@ const numbered = (name: string, n: number): string => {
 /** Gives what a plan names them by: the file, or the folder that they are in together. `done`: the share of all bytes. */
 export const storeFiles = (
   dropped: ReadonlyArray<DroppedFile>,
-  done: (share: number) => void
+  report: (share: number) => void
 ): Effect.Effect<string, FileError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const paths = dropped.map(({ path }) => partsOf(path))
     const failed = fileError("write", FOLDER)
-    let own = ""
+    let folderName = ""
     for (let n = 1; ; n++) {
-      own = numbered(paths[0]?.[0] ?? "file", n)
-      if (!(yield* fs.exists(`${FOLDER}/${own}`).pipe(Effect.mapError(failed)))) break
+      folderName = numbered(paths[0]?.[0] ?? "file", n)
+      if (!(yield* fs.exists(`${FOLDER}/${folderName}`).pipe(Effect.mapError(failed)))) break
     }
     const bytes = dropped.reduce((sum, { file }) => sum + file.size, 0)
     let stored = 0
     for (const [i, { file }] of dropped.entries()) {
-      const parts = [FOLDER, own, ...paths[i]!.slice(1)]
+      const parts = [FOLDER, folderName, ...paths[i]!.slice(1)]
       yield* fs.makeDirectory(parts.slice(0, -1).join("/"), { recursive: true }).pipe(Effect.mapError(failed))
       yield* Effect.scoped(
         Effect.gen(function* () {
@@ -96,12 +96,12 @@ export const storeFiles = (
             const piece = yield* Effect.promise(() => file.slice(at, at + PIECE).arrayBuffer())
             yield* handle.writeAll(new Uint8Array(piece))
             stored += piece.byteLength
-            done(stored / bytes)
+            report(stored / bytes)
           }
           yield* handle.sync
         })
       ).pipe(Effect.mapError(fileError("write", parts.join("/"))))
     }
-    done(1)
-    return `${FOLDER}/${own}`
+    report(1)
+    return `${FOLDER}/${folderName}`
   })

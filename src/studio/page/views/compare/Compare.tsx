@@ -58,4 +58,4 @@ export const Studies = () => {
   )
 }
 
-export const Compare = ({ place: [id] }: ViewProps) => (id === undefined ? <Studies /> : <OneStudy key={id} id={id} />)
+export const Compare = ({ path: [id] }: ViewProps) => (id === undefined ? <Studies /> : <OneStudy key={id} id={id} />)

@@ -1,7 +1,7 @@
 /** Means of methods with their intervals, a line each, over one axis; plain LoRA's mean as a line through all. */
 import type { Intervals } from "../../../protocol/index.ts"
 
-const percent = (place: number): string => `${(100 * place).toFixed(2)}%`
+const percent = (position: number): string => `${(100 * position).toFixed(2)}%`
 
 export const IntervalPlot = ({ intervals: { title, ticks, base, rows } }: { readonly intervals: Intervals }) => (
   <figure class="card intervals">

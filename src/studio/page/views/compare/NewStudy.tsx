@@ -82,17 +82,17 @@ const Form = ({ plans, methods }: FormProps) => {
   const learningRates = rates.trim() === "" ? undefined : ratesIn(rates)
   const isWrong = rates.trim() !== "" && learningRates === undefined
   const chosen = methods.filter(({ name }) => ticked.has(name)).map(({ name }) => name)
-  const asked =
+  const question =
     isWrong || chosen.length === 0
       ? undefined
       : { plan, methods: chosen, seeds, freshSeeds, ...(learningRates === undefined ? {} : { learningRates }) }
-  const key = JSON.stringify(asked)
+  const key = JSON.stringify(question)
   const [calm, setCalm] = useState(key)
   useEffect(() => {
     const timer = setTimeout(() => setCalm(key), CALM)
     return () => clearTimeout(timer)
   }, [key])
-  const size = useCall("sizeStudy", calm === key ? asked : undefined)
+  const size = useCall("sizeStudy", calm === key ? question : undefined)
 
   const tick = (name: string) =>
     setTicked((before) => {
@@ -102,11 +102,11 @@ const Form = ({ plans, methods }: FormProps) => {
     })
   const start = (event: Event) => {
     event.preventDefault()
-    if (asked === undefined) return
+    if (question === undefined) return
     setStarting(true)
     setProblem(undefined)
     host
-      .call("startStudy", { ...asked, workers })
+      .call("startStudy", { ...question, workers })
       .then(
         ({ id }) => goTo("compare", id),
         (failed: HostError) => setProblem(failed)
@@ -170,7 +170,11 @@ const Form = ({ plans, methods }: FormProps) => {
             : sizeText(size.value, workers)}
       </p>
       <Trouble problem={size.problem ?? problem} />
-      <button type="submit" class="primary" disabled={asked === undefined || isStarting || size.problem !== undefined}>
+      <button
+        type="submit"
+        class="primary"
+        disabled={question === undefined || isStarting || size.problem !== undefined}
+      >
         {isStarting ? "Starting …" : "Start the study"}
       </button>
     </form>

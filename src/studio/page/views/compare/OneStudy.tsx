@@ -34,7 +34,7 @@ interface Seen {
 
 const NOTHING: Seen = { summary: undefined, trials: undefined, verdict: undefined, log: [] }
 
-const seen = (before: Seen, event: StudyEvent): Seen => {
+const withEvent = (before: Seen, event: StudyEvent): Seen => {
   switch (event.kind) {
     case "summary":
       return { ...before, summary: event.summary }
@@ -120,7 +120,7 @@ const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
         <Confirm
           title={`Remove ${id.split("/").at(-1)}?`}
           act="Remove"
-          answered={(isAgreed) => {
+          decide={(isAgreed) => {
             setAsking(false)
             if (isAgreed) remove()
           }}
@@ -145,7 +145,7 @@ interface ButtonsProps {
 }
 
 export const OneStudy = ({ id }: { readonly id: string }) => {
-  const { state, problem } = useWatch("study", { id }, NOTHING, seen)
+  const { state, problem } = useWatch("study", { id }, NOTHING, withEvent)
   const [failed, setFailed] = useState<HostError | undefined>(undefined)
   const [isGoing, setGoing] = useState(false)
   const { summary, trials, verdict, log } = state

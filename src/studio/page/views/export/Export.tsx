@@ -40,7 +40,7 @@ export const Earlier = ({ all, removed }: EarlierProps) => {
   const { host, about } = useStudio()
   const [asking, ask] = useState<Exported | undefined>(undefined)
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
-  const [said, say] = useState("")
+  const [announcement, say] = useState("")
   const canRemove = about.abilities.includes("remove")
   const remove = ({ id, folder }: Exported) => {
     setProblem(undefined)
@@ -53,15 +53,15 @@ export const Earlier = ({ all, removed }: EarlierProps) => {
   return (
     <>
       <p class="hidden" role="status">
-        {said}
+        {announcement}
       </p>
       <Trouble problem={problem} />
       {all.length === 0 ? null : (
         <section>
           <h2>Exports of this run</h2>
           <ul class="exits earlier">
-            {all.map((one) => (
-              <One key={one.id} exported={one} remove={canRemove ? () => ask(one) : undefined} />
+            {all.map((exported) => (
+              <One key={exported.id} exported={exported} remove={canRemove ? () => ask(exported) : undefined} />
             ))}
           </ul>
         </section>
@@ -70,7 +70,7 @@ export const Earlier = ({ all, removed }: EarlierProps) => {
         <Confirm
           title={`Remove ${asking.folder}?`}
           act="Remove"
-          answered={(isAgreed) => {
+          decide={(isAgreed) => {
             ask(undefined)
             if (isAgreed) remove(asking)
           }}
@@ -112,7 +112,7 @@ const Cards = ({ id }: { readonly id: string }) => {
   const [removed, setRemoved] = useState<ReadonlySet<string>>(new Set())
   if (problem !== undefined) return <Trouble problem={problem} again={again} />
   if (exits === undefined) return <Loading what="Formats" doing={doing} />
-  const exports = earlier.value?.filter((one) => !removed.has(one.id)) ?? []
+  const exports = earlier.value?.filter((exported) => !removed.has(exported.id)) ?? []
   const available = exits.filter(({ refused }) => refused === null)
   // files that are there next to what is still to be written: their cards are tall
   const [there, toWrite] = [available.filter(isThere), available.filter((exit) => !isThere(exit))]
@@ -130,7 +130,7 @@ const Cards = ({ id }: { readonly id: string }) => {
           onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
           onDone={(folder) => {
             // one of this name may have been removed before
-            setRemoved((before) => new Set([...before].filter((one) => one !== folder)))
+            setRemoved((before) => new Set([...before].filter((removedFolder) => removedFolder !== folder)))
             earlier.again()
           }}
           removed={removed}
@@ -162,7 +162,7 @@ const Cards = ({ id }: { readonly id: string }) => {
   )
 }
 
-export const Export = ({ place: [id] }: ViewProps) => (
+export const Export = ({ path: [id] }: ViewProps) => (
   <RunChoice view="export" id={id}>
     {(chosen) => <Cards key={chosen} id={chosen} />}
   </RunChoice>

@@ -131,7 +131,7 @@ const Several = ({ option, chosen, onChange }: ChoiceProps) => (
           key={value}
           checked={chosen.includes(value)}
           // in the order in which they are listed
-          set={(is) => onChange(option.values.filter((own) => (own === value ? is : chosen.includes(own))))}
+          set={(is) => onChange(option.values.filter((choice) => (choice === value ? is : chosen.includes(choice))))}
         >
           {value}
         </Check>
@@ -159,7 +159,7 @@ export const Format = ({ id, exit, isFree, onBusy, onDone, removed }: FormatProp
   const { work, start, stop } = useWork("export", { onBusy, onDone: ({ exported }) => onDone(exported.id) })
   const isWhole = Object.values(chosen).every((values) => values.length > 0)
   const isRunning = work.state === "running"
-  const exported = work.state === "done" && !removed.has(work.done.exported.id) ? work.done.exported : undefined
+  const exported = work.state === "done" && !removed.has(work.result.exported.id) ? work.result.exported : undefined
   const begin = () => start({ id, format: exit.name, options: chosen })
   return (
     <>

@@ -85,7 +85,7 @@ export const Push = ({ id, exports }: PushProps) => {
       ...(folder === "" ? {} : { folder }),
       ...(base === "" ? {} : { base })
     })
-  const pushed = work.state === "done" ? work.done.pushed : undefined
+  const pushed = work.state === "done" ? work.result.pushed : undefined
   const url = pushed?.url ?? undefined
   const isRunning = work.state === "running"
   return (
@@ -113,7 +113,7 @@ export const Push = ({ id, exports }: PushProps) => {
             choose={(next) => change({ folder: next })}
             options={[
               ["", "the adapter, with its card, plan and record"],
-              ...exports.map((one) => [one.id, one.folder] as const)
+              ...exports.map((exported) => [exported.id, exported.folder] as const)
             ]}
           />
         </div>

@@ -9,12 +9,12 @@ type Done<N extends Name> = Extract<WatchEvent<N>, { readonly kind: "done" }>
 export type Work<N extends Name> =
   | { readonly state: "idle" }
   | { readonly state: "running"; readonly lines: ReadonlyArray<string> }
-  | { readonly state: "done"; readonly done: Done<N> }
+  | { readonly state: "done"; readonly result: Done<N> }
   | { readonly state: "failed"; readonly message: string }
 
 interface Hooks<N extends Name> {
   readonly onBusy?: (isBusy: boolean) => void
-  readonly onDone?: (done: Done<N>) => void
+  readonly onDone?: (result: Done<N>) => void
 }
 
 /** progress lines that are shown */
@@ -33,9 +33,9 @@ export const useWork = <N extends Name>(name: N, { onBusy, onDone }: Hooks<N> = 
     leave.current = host.watch(name, input, {
       event: (event) => {
         if (event.kind === "done") {
-          const done = event as Done<N>
-          setWork({ state: "done", done })
-          return onDone?.(done)
+          const result = event as Done<N>
+          setWork({ state: "done", result })
+          return onDone?.(result)
         }
         setWork((now) =>
           now.state === "running" ? { state: "running", lines: [...now.lines, event.text].slice(-SHOWN) } : now

@@ -22,18 +22,18 @@ interface RolesProps {
 const Role = ({
   role: { name, says, isSeveral },
   rows,
-  found,
+  detected,
   named,
   change
 }: {
   readonly role: ColumnRole
   readonly rows: Rows
-  readonly found: string | null | undefined
+  readonly detected: string | null | undefined
   readonly named: string | undefined
   readonly change: (column: string | undefined) => void
 }) => {
   const id = `role-${name}`
-  const now = named ?? found ?? ""
+  const now = named ?? detected ?? ""
   const isColumn = now === "" || rows.columns.some((column) => column.name === now)
   return (
     <div class="field">
@@ -53,7 +53,10 @@ const Role = ({
           aria-describedby={`${id}-help`}
           value={now}
           choose={(column) => change(column || undefined)}
-          options={rows.columns.map((one) => [one.name, one.name.length > 60 ? `${one.name.slice(0, 60)}…` : one.name])}
+          options={rows.columns.map((column) => [
+            column.name,
+            column.name.length > 60 ? `${column.name.slice(0, 60)}…` : column.name
+          ])}
         >
           <option value="">{named === undefined ? "none" : "detected"}</option>
           {isColumn ? null : <option value={now}>{now}</option>}
@@ -68,30 +71,30 @@ const Role = ({
 
 /** A choice for each role: first the roles of the suggestion's format, the others on demand. */
 export const Roles = ({ roles, rows, suggestion, columns, change }: RolesProps) => {
-  const own = suggestion?.columns ?? {}
+  const detected = suggestion?.columns ?? {}
   const isOwn = ({ name }: ColumnRole) =>
-    suggestion === undefined || Object.hasOwn(own, name) || Object.hasOwn(columns, name)
-  const role = (one: ColumnRole) => (
+    suggestion === undefined || Object.hasOwn(detected, name) || Object.hasOwn(columns, name)
+  const role = (columnRole: ColumnRole) => (
     <Role
-      key={one.name}
-      role={one}
+      key={columnRole.name}
+      role={columnRole}
       rows={rows}
-      found={own[one.name]}
-      named={columns[one.name]}
+      detected={detected[columnRole.name]}
+      named={columns[columnRole.name]}
       change={(column) => {
-        const { [one.name]: _, ...others } = columns
-        change(column === undefined ? others : { ...others, [one.name]: column })
+        const { [columnRole.name]: _, ...others } = columns
+        change(column === undefined ? others : { ...others, [columnRole.name]: column })
       }}
     />
   )
-  const others = roles.filter((one) => !isOwn(one))
+  const unused = roles.filter((columnRole) => !isOwn(columnRole))
   return (
     <>
       <div class="choices">{roles.filter(isOwn).map(role)}</div>
-      {others.length === 0 ? null : (
+      {unused.length === 0 ? null : (
         <details class="more">
           <summary>Use these columns differently</summary>
-          <div class="choices">{others.map(role)}</div>
+          <div class="choices">{unused.map(role)}</div>
         </details>
       )}
     </>

@@ -20,7 +20,7 @@ interface EditProps {
   /** as typed; null: formatted from `plan` */
   readonly text: string | null
   readonly problems: ReadonlyArray<PlanProblem>
-  readonly wanted: Wanted | null
+  readonly target: Wanted | null
   /** the field has the focus */
   readonly led: () => void
   readonly change: (plan: PlanJson, text: string | null) => void
@@ -43,24 +43,24 @@ export const planIn = (text: string): PlanJson | undefined => {
 const lead = (path: string): void => {
   const parts = path.split(".")
   for (let length = parts.length; length > 0; length--) {
-    const found = document.getElementById(idOf(parts.slice(0, length).join(".")))
-    if (found === null) continue
-    found.focus()
-    found.scrollIntoView({ block: "center" })
+    const element = document.getElementById(idOf(parts.slice(0, length).join(".")))
+    if (element === null) continue
+    element.focus()
+    element.scrollIntoView({ block: "center" })
     return
   }
 }
 
-export const Edit = ({ plan, text, problems, wanted, led, change, broken }: EditProps) => {
+export const Edit = ({ plan, text, problems, target, led, change, broken }: EditProps) => {
   const { value: schema, problem, again } = useCall("schema", {})
   const [view, setView] = useState<(typeof views)[number]>("Form")
   const id = useId()
   const isBroken = text !== null && planIn(text) === undefined
   useEffect(() => {
-    if (wanted === null || schema === undefined || view !== "Form") return
-    lead(wanted.path)
+    if (target === null || schema === undefined || view !== "Form") return
+    lead(target.path)
     led()
-  }, [wanted, schema])
+  }, [target, schema])
   if (schema === undefined)
     return problem === undefined ? <Loading what="Loading the form" /> : <Trouble problem={problem} again={again} />
   return (
@@ -88,12 +88,12 @@ export const Edit = ({ plan, text, problems, wanted, led, change, broken }: Edit
           schema={schema}
           text={text ?? JSON.stringify(plan, null, 2)}
           problems={problems}
-          wanted={wanted}
+          target={target}
           led={led}
           change={(next) => {
-            const found = planIn(next)
-            if (found === undefined) broken(next)
-            else change(found, next)
+            const parsed = planIn(next)
+            if (parsed === undefined) broken(next)
+            else change(parsed, next)
           }}
         />
       )}

@@ -65,26 +65,26 @@ const filesOfInput = (files: FileList): ReadonlyArray<DroppedFile> =>
 interface OwnPlanProps {
   readonly label: string
   /** what is known of it */
-  readonly known: Input<"outline">
+  readonly request: Input<"outline">
   readonly take: (outlined: OutlinedPlan) => void
 }
 
-export const OwnPlan = ({ label, known, take }: OwnPlanProps) => {
+export const OwnPlan = ({ label, request, take }: OwnPlanProps) => {
   const { host } = useStudio()
   const [problem, setProblem] = useState<HostError>()
   const stop = useRef<AbortController | undefined>(undefined)
   useEffect(() => () => stop.current?.abort(), [])
   const begin = () => {
     stop.current?.abort()
-    const own = new AbortController()
-    stop.current = own
+    const controller = new AbortController()
+    stop.current = controller
     setProblem(undefined)
-    host.call("outline", known, { signal: own.signal }).then(
+    host.call("outline", request, { signal: controller.signal }).then(
       (outlined) => {
-        if (!own.signal.aborted) take(outlined)
+        if (!controller.signal.aborted) take(outlined)
       },
       (failed: HostError) => {
-        if (!own.signal.aborted) setProblem(failed)
+        if (!controller.signal.aborted) setProblem(failed)
       }
     )
   }
@@ -265,7 +265,7 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named, record
       </div>
       {about.abilities.includes("paths") ? <PathField named={named} /> : null}
       <Examples examples={examples} named={named} />
-      <OwnPlan label="Or start from an empty plan" known={{}} take={outlined} />
+      <OwnPlan label="Or start from an empty plan" request={{}} take={outlined} />
     </section>
   )
 }

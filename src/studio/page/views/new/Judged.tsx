@@ -103,12 +103,12 @@ export const Changes = ({ from, to }: { readonly from: PlanJson; readonly to: Pl
   )
 }
 
-const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
+const valueText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
 const One = ({ path, value, reason, source }: Reason) => (
   <details class="reason">
     <summary>
-      <code>{path}</code> <strong>{shown(value)}</strong>
+      <code>{path}</code> <strong>{valueText(value)}</strong>
     </summary>
     <p>{capital(reason)}.</p>
     {source === undefined ? null : <p class="quiet small">Source: {source}.</p>}

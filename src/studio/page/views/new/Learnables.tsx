@@ -39,24 +39,24 @@ export const Learnables = ({ learnables, chosen, choose, fetchModel }: Learnable
   const canFetch = about.abilities.includes("paths")
   return (
     <fieldset class="learnables" aria-labelledby="rows-heading">
-      {learnables.map((one) => {
-        const { sentence, example, needs } = one
+      {learnables.map((learnable) => {
+        const { sentence, example, needs } = learnable
         const named = needs === null || !canFetch ? undefined : hubModelIn(needs)
         return (
-          <div key={keyOf(one)} class={one === chosen ? "card chosen" : "card"}>
+          <div key={keyOf(learnable)} class={learnable === chosen ? "card chosen" : "card"}>
             <label>
-              <input type="radio" name={id} checked={one === chosen} onChange={() => choose(one)} />
+              <input type="radio" name={id} checked={learnable === chosen} onChange={() => choose(learnable)} />
               <span>
                 <strong>
                   <Named text={capital(sentence)} />
                 </strong>
                 <span class="example-row">{example}</span>
-                <span class="quiet small">{surenessOf(one)}</span>
+                <span class="quiet small">{surenessOf(learnable)}</span>
               </span>
             </label>
             {needs === null ? null : <p class="small">{sentenceOf(needs)}</p>}
             {named === undefined ? null : (
-              <button type="button" onClick={() => fetchModel(one, named)}>
+              <button type="button" onClick={() => fetchModel(learnable, named)}>
                 Download {named}
               </button>
             )}

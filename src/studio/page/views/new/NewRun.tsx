@@ -16,8 +16,8 @@ import {
   edited,
   isNews,
   keep,
-  kept,
   keyOf,
+  storedDraft,
   suggested,
   withOwn
 } from "./draft.ts"
@@ -55,8 +55,8 @@ const useChecked = (plan: PlanJson | null) => {
   return { ...asked, checked: isBusy || settled !== plan ? undefined : value, newest: value }
 }
 
-export const NewRun = ({ place: [start] }: ViewProps) => {
-  const [draft, setDraft] = useState<Draft | null>(kept)
+export const NewRun = ({ path: [start] }: ViewProps) => {
+  const [draft, setDraft] = useState<Draft | null>(storedDraft)
   useEffect(() => keep(draft), [draft])
   const taking = useTaking(
     (source) => setDraft(draftOfRows(source)),
@@ -134,9 +134,10 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
           ...draft.dialect
         }
   )
-  const found = detection.isBusy ? undefined : detection.value
+  const detected = detection.isBusy ? undefined : detection.value
   const learns =
-    found?.learnables.find((one) => keyOf(one) === draft.learns) ?? (found?.clear ? found.learnables[0] : undefined)
+    detected?.learnables.find((learnable) => keyOf(learnable) === draft.learns) ??
+    (detected?.clear ? detected.learnables[0] : undefined)
   // as what is learned reads them: in another encoding, by another separator
   const asRead = useCall(
     "rows",
@@ -146,7 +147,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   // where none suits, columns are named as for the first
   const reader = model ?? models.value?.[0]?.source
   // a model that has to be fetched is fetched for one question at a time; one that cannot be read has no roles
-  const isFound = found !== undefined || detection.problem?.tag === "DataError"
+  const isFound = detected !== undefined || detection.problem?.tag === "DataError"
   const roles = useCall("roles", isFound && reader !== undefined ? { model: reader } : undefined)
   const suggestion = useCall(
     "suggest",
@@ -156,9 +157,10 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   )
   const newest = suggestion.isBusy ? undefined : suggestion.value
   // detected columns are shown until others are detected
-  const shown = useRef<SuggestedPlan | undefined>(undefined)
-  if (suggestion.value !== undefined || !(detection.isBusy || suggestion.isBusy)) shown.current = suggestion.value
-  const isLooking = !isOpened && table !== undefined && found === undefined && detection.problem === undefined
+  const lastSuggestion = useRef<SuggestedPlan | undefined>(undefined)
+  if (suggestion.value !== undefined || !(detection.isBusy || suggestion.isBusy))
+    lastSuggestion.current = suggestion.value
+  const isLooking = !isOpened && table !== undefined && detected === undefined && detection.problem === undefined
   // why no plan is suggested
   const unsuggested = [detection, models, roles, suggestion].find(({ problem }) => problem !== undefined)
   const isLasting = draft.model === null && lasting.has(unsuggested?.problem?.tag ?? "")
@@ -174,7 +176,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
   const isBroken = draft.text !== null && planIn(draft.text) === undefined
   const check = useChecked(plan)
   const problems = check.newest?.ok === false ? check.newest.problems : []
-  const [wanted, setWanted] = useState<Wanted | null>(null)
+  const [target, setWanted] = useState<Wanted | null>(null)
   const wrong = useRef<HTMLDivElement>(null)
   const [isDetailed, setDetailed] = useState(isOwn)
   const [isChanging, setChanging] = useState(draft.isEdited)
@@ -220,23 +222,23 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
             Paths in the plan are relative to the studio's folder.
           </p>
         ) : null}
-        {found === undefined ? null : (
+        {detected === undefined ? null : (
           <>
             <Learnables
-              learnables={found.learnables}
+              learnables={detected.learnables}
               chosen={learns}
-              choose={(one) => change((now) => ({ ...now, learns: keyOf(one) }))}
-              fetchModel={(one, source) => change((now) => ({ ...now, learns: keyOf(one), model: source }))}
+              choose={(learnable) => change((now) => ({ ...now, learns: keyOf(learnable) }))}
+              fetchModel={(learnable, source) => change((now) => ({ ...now, learns: keyOf(learnable), model: source }))}
             />
-            <Notes notes={found.notes} />
+            <Notes notes={detected.notes} />
           </>
         )}
         <Trouble problem={unsuggested?.problem} again={isLasting ? undefined : unsuggested?.again} />
         {isLasting ? <p>Choose the columns under Details, or write your own plan.</p> : null}
-        {isOwn || table === undefined || (found === undefined && unsuggested === undefined) ? null : (
+        {isOwn || table === undefined || (detected === undefined && unsuggested === undefined) ? null : (
           <OwnPlan
             label="Write your own plan"
-            known={{
+            request={{
               ...(model === undefined ? {} : { model }),
               ...placesOf(table),
               names: table.columns.map(({ name }) => name),
@@ -276,7 +278,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
                 <Roles
                   roles={roles.value}
                   rows={asRead.value ?? table}
-                  suggestion={shown.current}
+                  suggestion={lastSuggestion.current}
                   columns={draft.columns}
                   change={(next) => change((now) => ({ ...now, learns: null, columns: next }))}
                 />
@@ -301,7 +303,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
                     plan={plan}
                     text={draft.text}
                     problems={problems}
-                    wanted={wanted}
+                    target={target}
                     led={() => setWanted(null)}
                     change={(plan, text) => change((now) => edited(now, plan, text))}
                     broken={(text) => change((now) => ({ ...now, text, isEdited: true }))}

@@ -31,7 +31,7 @@ const useRecording = ({ video }: Camera, add: (picture: Picture) => void) => {
   useEffect(() => end, [])
   const begin = async () => {
     last.current += 1
-    const own = last.current
+    const burst = last.current
     do {
       const next = performance.now() + PERIOD
       // the camera may leave meanwhile
@@ -39,7 +39,7 @@ const useRecording = ({ video }: Camera, add: (picture: Picture) => void) => {
       if (file === undefined) return
       add({ file, url: URL.createObjectURL(file) })
       await new Promise((resolve) => setTimeout(resolve, next - performance.now()))
-    } while (last.current === own)
+    } while (last.current === burst)
   }
   return { begin, end }
 }
@@ -147,15 +147,15 @@ const Thumbnails = ({ name, pictures, remove }: ThumbnailsProps) => {
 }
 
 interface ClassProps {
-  readonly one: RecordedClass
+  readonly recorded: RecordedClass
   readonly camera: Camera
   readonly isFull: boolean
-  readonly change: (change: (one: RecordedClass) => RecordedClass) => void
+  readonly change: (change: (recorded: RecordedClass) => RecordedClass) => void
   /** absent: two classes are the minimum */
   readonly leave: (() => void) | undefined
 }
 
-const Class = ({ one: { number, name, pictures }, camera, isFull, change, leave }: ClassProps) => {
+const Class = ({ recorded: { number, name, pictures }, camera, isFull, change, leave }: ClassProps) => {
   const { begin, end } = useRecording(camera, (picture) =>
     change((now) => ({ ...now, pictures: [...now.pictures, picture] }))
   )
@@ -167,7 +167,7 @@ const Class = ({ one: { number, name, pictures }, camera, isFull, change, leave 
   const settled = useSettled(count)
   const remove = (picture: Picture) => {
     URL.revokeObjectURL(picture.url)
-    change((now) => ({ ...now, pictures: now.pictures.filter((other) => other !== picture) }))
+    change((now) => ({ ...now, pictures: now.pictures.filter((taken) => taken !== picture) }))
   }
   return (
     <li class="card recorded">
@@ -207,11 +207,11 @@ export const Record = ({ taking: { take, share, problem }, leave }: RecordProps)
   const camera = useCamera()
   const [classes, setClasses] = useState<Recorded>(lastRecorded)
   useEffect(() => keepRecorded(classes), [classes])
-  const change = (number: number) => (next: (one: RecordedClass) => RecordedClass) =>
-    setClasses((all) => all.map((one) => (one.number === number ? next(one) : one)))
+  const change = (number: number) => (next: (recorded: RecordedClass) => RecordedClass) =>
+    setClasses((all) => all.map((recorded) => (recorded.number === number ? next(recorded) : recorded)))
   const removeClass = ({ number, pictures }: RecordedClass) => {
     for (const { url } of pictures) URL.revokeObjectURL(url)
-    setClasses((all) => all.filter((one) => one.number !== number))
+    setClasses((all) => all.filter((recorded) => recorded.number !== number))
   }
   const isFull = countOf(classes) >= MOST_PICTURES
   const obstacle = obstacleOf(classes)
@@ -230,14 +230,14 @@ export const Record = ({ taking: { take, share, problem }, leave }: RecordProps)
         <Viewfinder video={camera.video} />
         <div>
           <ol class="classes">
-            {classes.map((one) => (
+            {classes.map((recorded) => (
               <Class
-                key={one.number}
-                one={one}
+                key={recorded.number}
+                recorded={recorded}
                 camera={camera}
                 isFull={isFull}
-                change={change(one.number)}
-                leave={classes.length > 2 ? () => removeClass(one) : undefined}
+                change={change(recorded.number)}
+                leave={classes.length > 2 ? () => removeClass(recorded) : undefined}
               />
             ))}
           </ol>

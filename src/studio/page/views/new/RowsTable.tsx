@@ -28,8 +28,8 @@ export const Notes = ({ notes }: Pick<Rows, "notes">) =>
   )
 
 export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
-  const shown = columns.slice(0, rows[0]?.length ?? columns.length)
-  const hidden = columns.length - shown.length
+  const visible = columns.slice(0, rows[0]?.length ?? columns.length)
+  const hidden = columns.length - visible.length
   const of = count === null ? "First rows" : `${wholeNumber(Math.min(rows.length, count))} of ${counted(count, "row")}`
   return (
     <>
@@ -41,7 +41,7 @@ export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { r
           </caption>
           <thead>
             <tr>
-              {shown.map(({ name, type, distinct }) => (
+              {visible.map(({ name, type, distinct }) => (
                 <th key={name} scope="col">
                   <span class="column-name">{name}</span>
                   <span class="column-type">
@@ -56,7 +56,7 @@ export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { r
               // rows have no names of their own
               <tr key={`${at}`}>
                 {row.map((cell, column) => (
-                  <td key={shown[column]?.name}>
+                  <td key={visible[column]?.name}>
                     <CellOf cell={cell} />
                   </td>
                 ))}

@@ -93,7 +93,7 @@ export const edited = (draft: Draft, plan: PlanJson, text: string | null): Draft
 
 const KEY = "tfjs-lora-pro-studio.new-run"
 
-export const kept = (): Draft | null => {
+export const storedDraft = (): Draft | null => {
   try {
     const stored = sessionStorage.getItem(KEY)
     // an earlier version of the page may have left fewer fields

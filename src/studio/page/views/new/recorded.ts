@@ -22,7 +22,7 @@ export const MOST_PICTURES = 2_000
 export const LONGEST_NAME = 60 // characters
 
 export const another = (classes: Recorded): RecordedClass => {
-  const number = Math.max(0, ...classes.map((one) => one.number)) + 1
+  const number = Math.max(0, ...classes.map((recorded) => recorded.number)) + 1
   return { number, name: `Class ${number}`, pictures: [] }
 }
 
@@ -50,13 +50,13 @@ const folderOf = (name: string): string =>
 
 /** Why the pictures cannot be used yet, or undefined. */
 export const obstacleOf = (all: Recorded): string | undefined => {
-  const seen = new Set<string>()
+  const folders = new Set<string>()
   for (const { name } of all) {
     const folder = folderOf(name).normalize("NFC").toLowerCase()
     if (folder === "") return "Name every class."
     if (SPLIT.test(folder)) return `“${name.trim()}” is the name of a split: rename the class.`
-    if (seen.has(folder)) return `Two classes have the name “${name.trim()}”: rename one.`
-    seen.add(folder)
+    if (folders.has(folder)) return `Two classes have the name “${name.trim()}”: rename one.`
+    folders.add(folder)
   }
   const recorded = all.filter(({ pictures }) => pictures.length > 0)
   return recorded.length < 2 ? "Record pictures of at least two classes." : undefined

@@ -10,19 +10,19 @@ import { useCall } from "../../use.ts"
 const MOST = 8
 
 export const Differences = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => {
-  const shown = runs.slice(0, MOST)
-  const { value, problem, again } = useCall("differences", { ids: shown.map(({ id }) => id) })
+  const compared = runs.slice(0, MOST)
+  const { value, problem, again } = useCall("differences", { ids: compared.map(({ id }) => id) })
   const table = useMemo(
     () =>
       value && {
-        columns: ["Field", ...shown.map(({ name }) => name)],
+        columns: ["Field", ...compared.map(({ name }) => name)],
         rows: [
-          ["Score", ...shown.map(({ score }) => score ?? "–")],
-          ["Loss", ...shown.map((run) => score(run.loss))],
+          ["Score", ...compared.map(({ score }) => score ?? "–")],
+          ["Loss", ...compared.map((run) => score(run.loss))],
           ...value.rows
         ]
       },
-    [value, shown.map(({ score, loss }) => `${score} ${loss}`).join("\n")]
+    [value, compared.map(({ score, loss }) => `${score} ${loss}`).join("\n")]
   )
   return (
     <>

@@ -8,7 +8,7 @@ import { useStudio } from "../../use.ts"
 export const Notes = ({ summary: { id, comment } }: { readonly summary: RunSummary }) => {
   const { host } = useStudio()
   const [saved, setSaved] = useState(comment)
-  const [said, say] = useState("")
+  const [announcement, say] = useState("")
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const save = (text: string) => {
     if (text === saved) return
@@ -32,7 +32,7 @@ export const Notes = ({ summary: { id, comment } }: { readonly summary: RunSumma
         {comment}
       </textarea>
       <p class="small quiet" role="status">
-        {said}
+        {announcement}
       </p>
       <Trouble problem={problem} />
     </section>

@@ -20,7 +20,7 @@ interface Seen {
 
 const NOTHING: Seen = { summary: undefined, plots: [], log: [] }
 
-const seen = (before: Seen, event: RunEvent): Seen =>
+const withEvent = (before: Seen, event: RunEvent): Seen =>
   event.kind === "summary"
     ? { ...before, summary: event.summary }
     : event.kind === "plots"
@@ -28,7 +28,7 @@ const seen = (before: Seen, event: RunEvent): Seen =>
       : { ...before, log: withLines(before.log, event.lines) }
 
 export const OneRun = ({ id }: { readonly id: string }) => {
-  const { state, problem } = useWatch("run", { id }, NOTHING, seen)
+  const { state, problem } = useWatch("run", { id }, NOTHING, withEvent)
   const { summary, plots, log } = state
   const doing = useDoing()
   const removed = () => {

@@ -17,18 +17,18 @@ const FILES = 12
 
 const Files = ({ id, files }: { readonly id: string; readonly files: ReadonlyArray<FileOfRun> }) => {
   const [isAll, setAll] = useState(false)
-  const shown = isAll ? files : files.slice(0, FILES)
+  const visible = isAll ? files : files.slice(0, FILES)
   return (
     <section>
       <h3>Files</h3>
       <ul class="files">
-        {shown.map(({ path, bytes }) => (
+        {visible.map(({ path, bytes }) => (
           <li key={path}>
             <FileLink id={id} path={path} /> <span class="quiet small">{byteSize(bytes)}</span>
           </li>
         ))}
       </ul>
-      {shown.length < files.length ? (
+      {visible.length < files.length ? (
         <button type="button" onClick={() => setAll(true)}>
           All {files.length} files
         </button>

@@ -236,7 +236,7 @@ const Empty = () => (
 
 interface ToolsProps {
   readonly runs: ReadonlyArray<RunSummary>
-  readonly shown: number
+  readonly shownCount: number
   /** runs are cards, without columns */
   readonly isNarrow: boolean
   readonly choice: Choice
@@ -247,7 +247,7 @@ interface ToolsProps {
 /** Search, filter, groups and columns of the list. */
 const Tools = ({
   runs,
-  shown,
+  shownCount,
   isNarrow,
   choice: { order, text, filter, group, extra },
   choose,
@@ -295,7 +295,7 @@ const Tools = ({
                 key={name}
                 checked={extra.includes(name)}
                 set={(isShown) =>
-                  choose({ extra: names.filter((one) => (one === name ? isShown : extra.includes(one))) })
+                  choose({ extra: names.filter((column) => (column === name ? isShown : extra.includes(column))) })
                 }
               >
                 {name}
@@ -305,7 +305,7 @@ const Tools = ({
         </details>
       )}
       <p class="small quiet" role="status">
-        {shown === runs.length ? counted(shown, "run") : `${shown} of ${counted(runs.length, "run")}`}
+        {shownCount === runs.length ? counted(shownCount, "run") : `${shownCount} of ${counted(runs.length, "run")}`}
       </p>
     </search>
   )
@@ -322,7 +322,7 @@ export const List = () => {
   const [ticked, setTicked] = useState(remembered.ticked)
   const [choice, setChoice] = useState(remembered.choice)
   const doing = useDoing()
-  const [said, say] = useState("")
+  const [announcement, say] = useState("")
   useEffect(() => {
     remembered = { ticked, choice }
   }, [ticked, choice])
@@ -335,7 +335,7 @@ export const List = () => {
   if (runs === undefined) return problem === undefined ? <Loading what="Runs" /> : <Trouble problem={problem} />
   const status = (
     <p class="hidden" role="status">
-      {said}
+      {announcement}
     </p>
   )
   if (runs.length === 0)
@@ -355,7 +355,7 @@ export const List = () => {
   const { order, text, filter, group, extra } = choice
   const listed = matching(runs, text, filter)
   const isAll = listed.every(({ id }) => ticked.has(id))
-  const shown = { groups: grouped(sorted(listed, order), group), ticked, tick, doing }
+  const listProps = { groups: grouped(sorted(listed, order), group), ticked, tick, doing }
   const setOrder = (by: Column) => choose({ order: chosen(order, by) })
   const isArchive = filter === "Archived"
   return (
@@ -366,14 +366,14 @@ export const List = () => {
         doing={doing}
         removed={({ id, name }) => {
           // another run may have its name one day
-          setTicked((before) => new Set([...before].filter((one) => one !== id)))
+          setTicked((before) => new Set([...before].filter((tickedId) => tickedId !== id)))
           say(`${name} is removed`)
           focusView()
         }}
       />
       <Tools
         runs={runs}
-        shown={listed.length}
+        shownCount={listed.length}
         isNarrow={isNarrow}
         choice={choice}
         choose={choose}
@@ -382,10 +382,10 @@ export const List = () => {
       {listed.length === 0 ? (
         <p class="empty card">No run matches. Change the search, or show other runs.</p>
       ) : isNarrow ? (
-        <Cards {...shown} />
+        <Cards {...listProps} />
       ) : (
         <Table
-          {...shown}
+          {...listProps}
           order={order}
           setOrder={setOrder}
           extra={extra}
@@ -409,4 +409,4 @@ export const List = () => {
   )
 }
 
-export const Runs = ({ place: [id] }: ViewProps) => (id === undefined ? <List /> : <OneRun key={id} id={id} />)
+export const Runs = ({ path: [id] }: ViewProps) => (id === undefined ? <List /> : <OneRun key={id} id={id} />)

@@ -61,8 +61,8 @@ export const chosen = (before: Order, by: Column): Order =>
     ? { by, isDown: !before.isDown }
     : { by, isDown: by === "score" || by === "started" || by === "progress" }
 
-const isUnder = (...wanted: ReadonlyArray<RunState>) => {
-  const all = new Set(wanted)
+const isUnder = (...states: ReadonlyArray<RunState>) => {
+  const all = new Set(states)
   return ({ state, archived }: RunSummary): boolean => !archived && all.has(state)
 }
 

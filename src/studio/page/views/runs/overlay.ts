@@ -12,28 +12,28 @@ const FEW = 4
 const COLOURS = 4
 const strokes: ReadonlyArray<ReadonlyArray<number>> = [[], [9, 4], [2, 3], [12, 3, 2, 3]]
 
-const known = ({ values }: Series): number => values.reduce<number>((sum, value) => sum + (value === null ? 0 : 1), 0)
+const countOf = ({ values }: Series): number => values.reduce<number>((sum, value) => sum + (value === null ? 0 : 1), 0)
 
 /** The curve that stands for a run: a line where there is one, the one with the most values otherwise. */
 const mainOf = (series: ReadonlyArray<Series>): Series | undefined =>
   series.find(({ kind }) => kind === "line") ??
-  series.toSorted((a, b) => known(b) - known(a) || (a.label < b.label ? -1 : 1))[0]
+  series.toSorted((a, b) => countOf(b) - countOf(a) || (a.label < b.label ? -1 : 1))[0]
 
 /** Values of a run over the horizontal axis of all: the mean of those that fall together. */
 const placed = (
-  own: ReadonlyArray<number>,
+  steps: ReadonlyArray<number>,
   values: Series["values"],
   at: ReadonlyMap<number, number>,
   size: number
 ) => {
   const sums = new Float64Array(size)
   const counts = new Uint32Array(size)
-  for (const [i, x] of own.entries()) {
+  for (const [i, x] of steps.entries()) {
     const value = values[i]
     if (value === null || value === undefined) continue
-    const place = at.get(x)!
-    sums[place]! += value
-    counts[place]! += 1
+    const index = at.get(x)!
+    sums[index]! += value
+    counts[index]! += 1
   }
   return Array.from(sums, (sum, i) => (counts[i] === 0 ? null : sum / counts[i]!))
 }
@@ -51,14 +51,14 @@ export const overlaid = (curves: Curves, nameOf: (id: string) => string, points:
   const drawn = runs.flatMap((run, i) => {
     const main = mainOf(run.series)
     if (main === undefined) return []
-    const others = run.series.filter((own) => own !== main && own.kind !== "faint")
-    const shown = runs.length > FEW ? [main] : [main, ...others]
-    return shown.map((own) => ({
+    const siblings = run.series.filter((curve) => curve !== main && curve.kind !== "faint")
+    const visible = runs.length > FEW ? [main] : [main, ...siblings]
+    return visible.map((curve) => ({
       dash: strokes[Math.floor(i / COLOURS) % strokes.length]!,
       series: {
-        ...own,
-        label: shown.length === 1 ? nameOf(run.id) : `${nameOf(run.id)}, ${own.label}`,
-        values: placed(run.x, own.values, at, x.length),
+        ...curve,
+        label: visible.length === 1 ? nameOf(run.id) : `${nameOf(run.id)}, ${curve.label}`,
+        values: placed(run.x, curve.values, at, x.length),
         colour: i % COLOURS
       }
     }))

@@ -74,10 +74,10 @@ export const useDoing = (): Doing => {
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const [busy, setBusy] = useState<string | undefined>(undefined)
   const [toRemove, askToRemove] = useState<RunSummary | undefined>(undefined)
-  const act = (name: string, id: string, asked: () => Promise<unknown>, then?: () => void) => {
+  const act = (name: string, id: string, request: () => Promise<unknown>, then?: () => void) => {
     setProblem(undefined)
     setBusy(`${name} ${id}`)
-    asked()
+    request()
       .then(
         () => then?.(),
         (failed: HostError) => setProblem(failed)
@@ -177,7 +177,7 @@ export const Removal = ({ doing, removed }: { readonly doing: Doing; readonly re
       key={id}
       title={`Remove ${name}?`}
       act="Remove"
-      answered={(isAgreed) => {
+      decide={(isAgreed) => {
         doing.askToRemove(undefined)
         if (isAgreed) doing.remove(id, () => removed(run))
       }}

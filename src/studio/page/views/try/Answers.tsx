@@ -73,7 +73,7 @@ const Card = ({ title, answer }: { readonly title: string; readonly answer: Answ
   </div>
 )
 
-const One = ({ fields, answered: { number, rows, answers } }: AnswersProps) => {
+const One = ({ fields, answer: { number, rows, answers } }: AnswersProps) => {
   const { trained, base } = answers[0]!
   return (
     <article class="answered" aria-labelledby={`answer-${number}`}>
@@ -94,7 +94,7 @@ const One = ({ fields, answered: { number, rows, answers } }: AnswersProps) => {
   )
 }
 
-const Several = ({ fields, answered: { number, rows, answers } }: AnswersProps) => (
+const Several = ({ fields, answer: { number, rows, answers } }: AnswersProps) => (
   <article class="answered" aria-labelledby={`answer-${number}`}>
     <h3 id={`answer-${number}`}>{rows.length} rows</h3>
     <div class="row">
@@ -145,8 +145,8 @@ const Several = ({ fields, answered: { number, rows, answers } }: AnswersProps) 
 
 interface AnswersProps {
   readonly fields: ReadonlyArray<FieldToFill>
-  readonly answered: Answered
+  readonly answer: Answered
 }
 
 export const Answers = (props: AnswersProps) =>
-  props.answered.rows.length === 1 ? <One {...props} /> : <Several {...props} />
+  props.answer.rows.length === 1 ? <One {...props} /> : <Several {...props} />

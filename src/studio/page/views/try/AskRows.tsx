@@ -49,16 +49,16 @@ const Examples = ({ fields, examples, onChoose }: ExamplesProps) =>
 /** predictions that stay on the page */
 const HISTORY = 10
 
-const spoken = ({ label, shares }: AnswerPair["trained"]): string => {
+const labelWithShare = ({ label, shares }: AnswerPair["trained"]): string => {
   const share = shares.find(({ name }) => name === label)?.share
   return share === undefined ? label : `${label}, ${percent(share)}`
 }
 
-const announcement = (answers: ReadonlyArray<AnswerPair>): string => {
+const resultText = (answers: ReadonlyArray<AnswerPair>): string => {
   const [only] = answers
   if (answers.length !== 1 || only === undefined) return `${answers.length} predictions`
-  const base = only.base === null ? "" : `; without the adapter: ${spoken(only.base)}`
-  return `${spoken(only.trained)}${base}`
+  const base = only.base === null ? "" : `; without the adapter: ${labelWithShare(only.base)}`
+  return `${labelWithShare(only.trained)}${base}`
 }
 
 const isEmpty = (row: Row, fields: ReadonlyArray<FieldToFill>) =>
@@ -75,7 +75,7 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
   const [row, setRow] = useState<Row>({})
   const [byLines, setByLines] = useState(false)
   const [history, setHistory] = useState<ReadonlyArray<Answered>>([])
-  const [said, setSaid] = useState("")
+  const [announcement, setSaid] = useState("")
   const [problem, setProblem] = useState<HostError | undefined>(undefined)
   const [isBusy, setBusy] = useState(false)
   const stop = useRef<AbortController | undefined>(undefined)
@@ -92,20 +92,20 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
   const hasLines = only !== undefined && (row[only] ?? "").trim().includes("\n")
   const ask = (rows: ReadonlyArray<Row>) => {
     stop.current?.abort()
-    const own = new AbortController()
-    stop.current = own
+    const controller = new AbortController()
+    stop.current = controller
     setBusy(true)
     setProblem(undefined)
     setSaid("")
-    host.call("ask", { id, rows }, { signal: own.signal }).then(
+    host.call("ask", { id, rows }, { signal: controller.signal }).then(
       (answers) => {
-        if (own.signal.aborted) return
+        if (controller.signal.aborted) return
         setBusy(false)
-        setSaid(announcement(answers))
+        setSaid(resultText(answers))
         setHistory((last) => [{ number: (last[0]?.number ?? 0) + 1, rows, answers }, ...last].slice(0, HISTORY))
       },
       (failed: HostError) => {
-        if (own.signal.aborted) return
+        if (controller.signal.aborted) return
         setBusy(false)
         setProblem(failed)
       }
@@ -169,7 +169,7 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
           Predictions
         </h2>
         <p class="hidden" role="status">
-          {said}
+          {announcement}
         </p>
         <Trouble problem={problem} />
         {isBusy ? <p class="quiet">Predicting …</p> : null}
@@ -179,8 +179,8 @@ export const AskRows = ({ id, fields, examples }: AskRowsProps) => {
             off.
           </p>
         ) : null}
-        {history.map((one) => (
-          <Answers key={one.number} fields={fields} answered={one} />
+        {history.map((answer) => (
+          <Answers key={answer.number} fields={fields} answer={answer} />
         ))}
       </section>
     </div>

@@ -21,8 +21,8 @@ const visible = (text: string): string => text.replaceAll("\n", "↵").replaceAl
 /** Shown for a token without text. */
 const NOTHING = "·"
 
-const nameOf = ({ token, others }: Place): string =>
-  token.ends ? "end of text" : visible(token.text || others[token.rank ?? -1]?.text || "no text")
+const nameOf = ({ token, likeliest }: Place): string =>
+  token.ends ? "end of text" : visible(token.text || likeliest[token.rank ?? -1]?.text || "no text")
 
 const endings: Readonly<Partial<Record<Reply["state"], string>>> = {
   length: "Stopped at the token limit.",
@@ -30,16 +30,16 @@ const endings: Readonly<Partial<Record<Reply["state"], string>>> = {
 }
 
 /** The most likely tokens at a position, and the probability of the chosen one. */
-const PlaceOf = ({ place }: { readonly place: Place }) => {
-  const { token, others } = place
-  const shares = others.map(({ text, probability }, i) => ({
+const PlaceOf = ({ position }: { readonly position: Place }) => {
+  const { token, likeliest } = position
+  const shares = likeliest.map(({ text, probability }, i) => ({
     name: `${visible(text)}${i === token.rank ? " (chosen)" : ""}`,
     share: probability
   }))
   return (
     <>
       <p class="small">
-        <strong>{nameOf(place)}</strong>: {percent(token.probability)}
+        <strong>{nameOf(position)}</strong>: {percent(token.probability)}
         {token.rank === 0 ? ", the most likely token" : "; more likely tokens:"}
       </p>
       <Bars shares={shares} label="Most likely tokens" />
@@ -80,22 +80,22 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
           act()
         }}
       >
-        {places.map((place, i) => (
+        {places.map((position, i) => (
           // biome-ignore lint/a11y/useSemanticElements: a <button> is a box, in which text neither breaks nor flows
           <span
             key={String(i)}
             data-at={i}
             role="button"
-            aria-label={`${nameOf(place)}, ${percent(place.token.probability)}`}
+            aria-label={`${nameOf(position)}, ${percent(position.token.probability)}`}
             aria-pressed={i === at}
             tabIndex={i === current ? 0 : -1}
-            class={`token doubt-${doubt(place.token.probability)}`}
+            class={`token doubt-${doubt(position.token.probability)}`}
             onMouseEnter={() => setAt(i)}
             onFocus={() => setAt(i)}
             onClick={() => setAt(i)}
             onKeyDown={() => {}}
           >
-            {place.token.ends ? "■" : place.token.text || NOTHING}
+            {position.token.ends ? "■" : position.token.text || NOTHING}
           </span>
         ))}
       </div>
@@ -106,7 +106,7 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
             likely the token, the heavier its underline.
           </p>
         ) : (
-          <PlaceOf place={places[current]!} />
+          <PlaceOf position={places[current]!} />
         )}
       </div>
     </>
@@ -116,13 +116,13 @@ const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; read
 export const ReplyOf = ({
   side,
   reply,
-  other,
+  compared,
   withTokens
 }: {
   readonly side: Side
   readonly reply: Reply | undefined
   /** of the other side: what differs from it is marked */
-  readonly other: Reply | undefined
+  readonly compared: Reply | undefined
   readonly withTokens: boolean
 }) => (
   <div class="card reply" aria-busy={reply !== undefined && reply.state === "writes"}>
@@ -135,8 +135,8 @@ export const ReplyOf = ({
           <Tokens places={reply.places} label={sideNames[side]} />
         ) : (
           <p class="text">
-            {isOver(reply) && other !== undefined && isOver(other)
-              ? differences(contentOf(reply), contentOf(other)).map(({ text, isOwn }, i) =>
+            {isOver(reply) && compared !== undefined && isOver(compared)
+              ? differences(contentOf(reply), contentOf(compared)).map(({ text, isOwn }, i) =>
                   isOwn ? <mark key={String(i)}>{text}</mark> : text
                 )
               : contentOf(reply)}

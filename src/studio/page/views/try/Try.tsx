@@ -28,7 +28,7 @@ const OneRun = ({ id }: { readonly id: string }) => {
   return <Asking id={id} askable={value} />
 }
 
-export const Try = ({ place: [id] }: ViewProps) => (
+export const Try = ({ path: [id] }: ViewProps) => (
   <RunChoice view="try" id={id}>
     {(chosen) => <OneRun key={chosen} id={chosen} />}
   </RunChoice>

@@ -117,17 +117,17 @@ const both: ReadonlyArray<Side> = ["trained", "base"]
 const Tabs = ({ side, onChoose }: { readonly side: Side; readonly onChoose: (side: Side) => void }) => (
   <fieldset class="tabs">
     <legend class="hidden">Side to show</legend>
-    {both.map((own) => (
-      <label key={own} class={own === side ? "tab chosen" : "tab"}>
-        <input type="radio" name="side" checked={own === side} onChange={() => onChoose(own)} />
-        {sideNames[own]}
+    {both.map((option) => (
+      <label key={option} class={option === side ? "tab chosen" : "tab"}>
+        <input type="radio" name="side" checked={option === side} onChange={() => onChoose(option)} />
+        {sideNames[option]}
       </label>
     ))}
   </fieldset>
 )
 
 /** A finished reply as screen readers announce it. */
-const spoken = (reply: Reply): string =>
+const textOf = (reply: Reply): string =>
   [reply.problem ?? contentOf(reply), ...callsOf(reply).map((call) => `${call.name} ${argumentsOf(call)}`)]
     .filter((part) => part !== "")
     .join(", ")
@@ -160,38 +160,40 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
   useEffect(() => () => stop.current?.(), [])
 
   const last = turns.at(-1)
-  const isWriting = last !== undefined && both.some((own) => last.replies[own] && !isOver(last.replies[own]))
+  const isWriting = last !== undefined && both.some((either) => last.replies[either] && !isOver(last.replies[either]))
   const how = settingsOf(typed)
-  const { sides: asked, resultsOf } = nextAsked(turns, withBase ? both : both.slice(0, 1))
+  const { sides: askedSides, resultsOf } = nextAsked(turns, withBase ? both : both.slice(0, 1))
   // of several results, each is a line
   const message = resultsOf.length > 1 ? text.trim() : text
   const hasResults = resultsOf.length < 2 || message.split("\n").length === resultsOf.length
   const canAsk = !isWriting && how !== null && text.trim() !== "" && hasResults
 
   /** Generates the replies of the newest turn, one side after the other. */
-  const write = (before: ReadonlyArray<Turn>, said: string, sides: ReadonlyArray<Side>, tools: string) => {
-    const [own, ...rest] = sides
-    if (own === undefined || how === null) return
-    const past = isConversation ? messagesOf(before, own) : []
+  const write = (before: ReadonlyArray<Turn>, message: string, sides: ReadonlyArray<Side>, tools: string) => {
+    const [current, ...rest] = sides
+    if (current === undefined || how === null) return
+    const past = isConversation ? messagesOf(before, current) : []
     stop.current = host.watch(
       "write",
-      { id, ...how, tools, sides: [own], messages: [...past, { role: "user", content: said }] },
+      { id, ...how, tools, sides: [current], messages: [...past, { role: "user", content: message }] },
       {
         event: (event) => setTurns((now) => withEvent(now, event)),
         end: (problem) => {
-          if (problem === undefined) return write(before, said, rest, tools)
+          if (problem === undefined) return write(before, message, rest, tools)
           setTurns((now) => ended(now, "failed", problem.message))
         }
       }
     )
   }
-  const ask = (said: string, tools = typed.tools) => {
-    const replies = Object.fromEntries(asked.map((own) => [own, { places: [], state: "waits" }])) as Turn["replies"]
-    setTurns([...turns, { said, resultsOf, replies }])
+  const ask = (message: string, tools = typed.tools) => {
+    const replies = Object.fromEntries(
+      askedSides.map((askedSide) => [askedSide, { places: [], state: "waits" }])
+    ) as Turn["replies"]
+    setTurns([...turns, { message, resultsOf, replies }])
     setTyped({ ...typed, tools })
     setText("")
     setAnnounced("")
-    write(turns, said, asked, tools)
+    write(turns, message, askedSides, tools)
   }
   const halt = () => {
     stop.current?.()
@@ -208,9 +210,9 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
   // announce finished replies once
   useEffect(() => {
     if (last === undefined || isWriting) return
-    const parts = both.flatMap((own) => {
-      const reply = last.replies[own]
-      return reply === undefined ? [] : [`${sideNames[own]}: ${spoken(reply)}`]
+    const parts = both.flatMap((ofSide) => {
+      const reply = last.replies[ofSide]
+      return reply === undefined ? [] : [`${sideNames[ofSide]}: ${textOf(reply)}`]
     })
     setAnnounced(parts.join(". "))
   }, [isWriting])
@@ -218,7 +220,7 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
     if (turns.length > 0) end.current?.scrollIntoView({ block: "nearest" })
   }, [turns.length])
 
-  const shown = isNarrow ? [side] : both
+  const visible = isNarrow ? [side] : both
   return (
     <div class="writing">
       <p class="hidden" role="status">
@@ -250,15 +252,15 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
           </h3>
           <p class="said">
             {turn.resultsOf.length === 0 ? <span class="hidden">You: </span> : `${resultLabel(turn.resultsOf)}: `}
-            {turn.said}
+            {turn.message}
           </p>
-          <div class={shown.length === 1 ? "sides one" : "sides"}>
-            {shown.map((own) => (
+          <div class={visible.length === 1 ? "sides one" : "sides"}>
+            {visible.map((visibleSide) => (
               <ReplyOf
-                key={own}
-                side={own}
-                reply={turn.replies[own]}
-                other={turn.replies[own === "base" ? "trained" : "base"]}
+                key={visibleSide}
+                side={visibleSide}
+                reply={turn.replies[visibleSide]}
+                compared={turn.replies[visibleSide === "base" ? "trained" : "base"]}
                 withTokens={withTokens}
               />
             ))}

@@ -14,7 +14,7 @@ export const numbersIn = (text: string): ReadonlyArray<number> => {
   try {
     const parsed: unknown = JSON.parse(text)
     const flat = Array.isArray(parsed) ? (parsed.flat(Number.POSITIVE_INFINITY) as ReadonlyArray<unknown>) : []
-    return flat.every((one) => typeof one === "number") ? (flat as ReadonlyArray<number>) : []
+    return flat.every((number) => typeof number === "number") ? (flat as ReadonlyArray<number>) : []
   } catch {
     return []
   }

@@ -11,7 +11,7 @@ export const sideNames: Readonly<Record<Side, string>> = {
 /** A token with the alternatives at its position. */
 export interface Place {
   readonly token: ChosenToken
-  readonly others: ReadonlyArray<TokenChoice>
+  readonly likeliest: ReadonlyArray<TokenChoice>
 }
 
 export interface Reply {
@@ -24,7 +24,7 @@ export interface Reply {
 }
 
 export interface Turn {
-  readonly said: string
+  readonly message: string
   /** the called tools whose results it gives; empty: it is a message */
   readonly resultsOf: ReadonlyArray<string>
   readonly replies: Readonly<Partial<Record<Side, Reply>>>
@@ -44,9 +44,11 @@ export const isOver = ({ state }: Reply): boolean => state !== "waits" && state 
 
 /** The turns of a side: those in which it was asked and did not fail before its first token. */
 const ownTurns = (turns: ReadonlyArray<Turn>, side: Side) =>
-  turns.flatMap(({ said, replies }) => {
+  turns.flatMap(({ message, replies }) => {
     const reply = replies[side]
-    return reply === undefined || (reply.state === "failed" && reply.places.length === 0) ? [] : [{ said, reply }]
+    return reply === undefined || (reply.state === "failed" && reply.places.length === 0)
+      ? []
+      : [{ said: message, reply }]
   })
 
 /** The messages of a side. */
@@ -86,7 +88,7 @@ export const withEvent = (turns: ReadonlyArray<Turn>, event: WritingEvent): Read
   changed(turns, event.side, (reply) =>
     event.kind === "end"
       ? { ...reply, state: event.finish, read: { content: event.content, calls: event.calls } }
-      : { ...reply, state: "writes", places: [...reply.places, { token: event.token, others: event.likeliest }] }
+      : { ...reply, state: "writes", places: [...reply.places, { token: event.token, likeliest: event.likeliest }] }
   )
 
 /** The turns with unfinished replies of the last one ended in this state. */
@@ -113,9 +115,9 @@ export interface Piece {
 const MOST_WORDS = 1_000
 
 /** A text in pieces, with the words outside its longest common subsequence with another text marked as its own. */
-export const differences = (text: string, other: string): ReadonlyArray<Piece> => {
-  const wordsOf = (one: string): ReadonlyArray<string> => one.match(/\S+\s*|\s+/g) ?? []
-  const [a, b] = [wordsOf(text), wordsOf(other)]
+export const differences = (text: string, comparedWith: string): ReadonlyArray<Piece> => {
+  const wordsOf = (words: string): ReadonlyArray<string> => words.match(/\S+\s*|\s+/g) ?? []
+  const [a, b] = [wordsOf(text), wordsOf(comparedWith)]
   if (a.length > MOST_WORDS || b.length > MOST_WORDS) return [{ text, isOwn: false }]
   const isEqual = (i: number, j: number) => a[i]!.trim() === b[j]!.trim()
   // lengths of the longest common subsequence of a from i on and b from j on

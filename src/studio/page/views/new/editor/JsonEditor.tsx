@@ -10,12 +10,12 @@ interface JsonEditorProps {
   readonly problems: ReadonlyArray<PlanProblem>
   readonly change: (text: string) => void
   /** a path to lead to */
-  readonly wanted: { readonly path: string } | null
+  readonly target: { readonly path: string } | null
   readonly led: () => void
 }
 
-export const JsonEditor = ({ schema, text, problems, change, wanted, led }: JsonEditorProps) => {
-  const place = useRef<HTMLDivElement>(null)
+export const JsonEditor = ({ schema, text, problems, change, target, led }: JsonEditorProps) => {
+  const container = useRef<HTMLDivElement>(null)
   const changed = useRef(change)
   changed.current = change
   // texts that went out and may come back in the time of a few letters: the editor is ahead of them
@@ -29,7 +29,7 @@ export const JsonEditor = ({ schema, text, problems, change, wanted, led }: Json
       ({ openEditor }) => {
         if (!isWanted) return
         opened = openEditor({
-          parent: place.current!,
+          parent: container.current!,
           schema,
           text,
           change: (next) => {
@@ -54,15 +54,15 @@ export const JsonEditor = ({ schema, text, problems, change, wanted, led }: Json
   }, [editor, text])
   useEffect(() => editor?.mark(problems), [editor, problems])
   useEffect(() => {
-    if (wanted === null || editor === undefined) return
-    editor.lead(wanted.path)
+    if (target === null || editor === undefined) return
+    editor.lead(target.path)
     led()
-  }, [editor, wanted])
+  }, [editor, target])
   return (
     <>
       <Trouble problem={problem} />
       {editor === undefined && problem === undefined ? <Loading what="Loading the editor" /> : null}
-      <div ref={place} />
+      <div ref={container} />
     </>
   )
 }

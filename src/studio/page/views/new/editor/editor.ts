@@ -45,17 +45,17 @@ export interface Language {
 const plain = (documentation: CompletionItem["documentation"] | Hover["contents"]): string => {
   if (documentation === undefined) return ""
   if (typeof documentation === "string") return documentation
-  if (Array.isArray(documentation)) return documentation.map((one) => plain(one)).join("\n")
+  if (Array.isArray(documentation)) return documentation.map((part) => plain(part)).join("\n")
   return documentation.value
 }
 
 /** A snippet as text with its first placeholder, "$1" or "${1:8}", selected. */
 const snippetOf = (snippet: string): { readonly text: string; readonly from: number; readonly to: number } => {
-  const [place, preset = ""] = /\$(?:\{1:((?:[^}\\]|\\.)*)\}|1)/.exec(snippet) ?? []
+  const [placeholder, preset = ""] = /\$(?:\{1:((?:[^}\\]|\\.)*)\}|1)/.exec(snippet) ?? []
   const plain = (text: string) => text.replace(/\$\{\d+:((?:[^}\\]|\\.)*)\}|\$\d+/g, "$1").replace(/\\([\\$}])/g, "$1")
   const text = plain(snippet)
-  if (place === undefined) return { text, from: text.length, to: text.length }
-  const from = plain(snippet.slice(0, snippet.indexOf(place))).length
+  if (placeholder === undefined) return { text, from: text.length, to: text.length }
+  const from = plain(snippet.slice(0, snippet.indexOf(placeholder))).length
   return { text, from, to: from + plain(preset).length }
 }
 
@@ -74,12 +74,12 @@ export const languageOf = (schema: object): Language => {
   return {
     problems: async (doc) => {
       const { document, json } = opened(doc)
-      const found = await service.doValidation(document, json, {
+      const diagnostics = await service.doValidation(document, json, {
         schemaValidation: "error",
         comments: "error",
         trailingCommas: "error"
       })
-      return found.map(({ range, message, severity }) => ({
+      return diagnostics.map(({ range, message, severity }) => ({
         from: document.offsetAt(range.start),
         to: Math.max(document.offsetAt(range.end), document.offsetAt(range.start)),
         severity: severity === 1 ? "error" : "warning",
@@ -89,9 +89,9 @@ export const languageOf = (schema: object): Language => {
     completions: async (context) => {
       const { state, pos, explicit } = context
       const { document, json } = opened(state.doc)
-      const found: CompletionList | null = await service.doComplete(document, document.positionAt(pos), json)
-      if (found === null || found.items.length === 0) return null
-      const options = found.items.map((item): Completion => {
+      const completions: CompletionList | null = await service.doComplete(document, document.positionAt(pos), json)
+      if (completions === null || completions.items.length === 0) return null
+      const options = completions.items.map((item): Completion => {
         const edit = item.textEdit
         const [from, to] =
           edit !== undefined && "range" in edit
@@ -118,12 +118,12 @@ export const languageOf = (schema: object): Language => {
     },
     hover: async (doc, at) => {
       const { document, json } = opened(doc)
-      const found = await service.doHover(document, document.positionAt(at), json)
-      if (found?.range === undefined) return null
-      const text = plain(found.contents)
+      const hover = await service.doHover(document, document.positionAt(at), json)
+      if (hover?.range === undefined) return null
+      const text = plain(hover.contents)
       return text === ""
         ? null
-        : { from: document.offsetAt(found.range.start), to: document.offsetAt(found.range.end), text }
+        : { from: document.offsetAt(hover.range.start), to: document.offsetAt(hover.range.end), text }
     },
     rangeOf: (doc, path) => {
       const { json } = opened(doc)
@@ -204,20 +204,20 @@ const WAIT = 250 // milliseconds after the last letter
 export const openEditor = ({ parent, schema, text, change, label }: EditorOptions): PlanEditor => {
   const language = languageOf(schema)
   let isOurs = false
-  let others: ReadonlyArray<PlanProblem> = []
+  let planProblems: ReadonlyArray<PlanProblem> = []
   let timer: ReturnType<typeof setTimeout> | undefined
   let round = 0
   /** Problems of the schema, and of the plan as a whole where the schema has nothing against it. */
   const judge = async () => {
     round += 1
-    const own = round
+    const thisRound = round
     const { doc } = view.state
-    const found = await language.problems(doc)
-    if (own !== round) return
+    const diagnostics = await language.problems(doc)
+    if (thisRound !== round) return
     const all: ReadonlyArray<Diagnostic> =
-      found.length > 0
-        ? found
-        : others.map(({ path, message }) => ({ ...language.rangeOf(doc, path), severity: "error", message }))
+      diagnostics.length > 0
+        ? diagnostics
+        : planProblems.map(({ path, message }) => ({ ...language.rangeOf(doc, path), severity: "error", message }))
     view.dispatch(setDiagnostics(view.state, all))
   }
   const view = new EditorView({
@@ -238,13 +238,13 @@ export const openEditor = ({ parent, schema, text, change, label }: EditorOption
         look,
         EditorView.lineWrapping,
         EditorView.contentAttributes.of({ "aria-label": label }),
-        hoverTooltip(async (shown, at) => {
-          const found = await language.hover(shown.state.doc, at)
-          if (found === null) return null
+        hoverTooltip(async (editor, at) => {
+          const hover = await language.hover(editor.state.doc, at)
+          if (hover === null) return null
           const dom = document.createElement("div")
           dom.className = "plan-hover"
-          dom.textContent = found.text
-          return { pos: found.from, end: found.to, above: true, create: () => ({ dom }) }
+          dom.textContent = hover.text
+          return { pos: hover.from, end: hover.to, above: true, create: () => ({ dom }) }
         }),
         // Tab leaves the editor, as it does any other field
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap]),
@@ -267,7 +267,7 @@ export const openEditor = ({ parent, schema, text, change, label }: EditorOption
       isOurs = false
     },
     mark: (problems) => {
-      others = problems
+      planProblems = problems
       void judge()
     },
     lead: (path) => {

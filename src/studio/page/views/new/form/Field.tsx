@@ -80,14 +80,14 @@ const Single = ({
   const id = idOf(path)
   const label = labelOf(name)
   const messages = useProblems(path, true)
-  const given = { id, path, value, change, fallback: defaultOf(schema, root) }
+  const inputProps = { id, path, value, change, fallback: defaultOf(schema, root) }
   return (
     <div class="field">
       <div class="field-head">
         <label for={shape.kind === "tuple" ? `${id}.0` : id}>{label}</label>
         <Remove label={label} remove={remove} />
       </div>
-      <Input {...given} shape={shape} isRequired={isRequired} />
+      <Input {...inputProps} shape={shape} isRequired={isRequired} />
       <Wrong id={id} messages={messages} />
       <p class="help" id={`${id}-help`}>
         {descriptionOf(schema, root)}
@@ -127,8 +127,8 @@ const TupleInput = ({
   const { root } = useForm()
   const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : []
   const usual: ReadonlyArray<unknown> = Array.isArray(fallback) ? fallback : []
-  const put = (at: number, one: unknown) => {
-    const next = items.map((_, i) => (i === at ? one : values[i]))
+  const setItem = (at: number, entry: unknown) => {
+    const next = items.map((_, i) => (i === at ? entry : values[i]))
     change(next.every((entry) => entry === undefined) ? undefined : next.map((entry, i) => entry ?? usual[i] ?? null))
   }
   return (
@@ -143,7 +143,7 @@ const TupleInput = ({
               path={`${path}.${at}`}
               value={values[at]}
               fallback={usual[at]}
-              change={(one) => put(at, one)}
+              change={(entry) => setItem(at, entry)}
               shape={shape}
             />
             <label class="help" for={`${id}.${at}`} id={`${id}.${at}-help`}>
@@ -198,12 +198,12 @@ const Fields = ({
   shape: { fields, required },
   value,
   change,
-  left
-}: ValuesProps & { readonly name: string; readonly shape: ObjectShape; readonly left?: string }) => {
+  omitted
+}: ValuesProps & { readonly name: string; readonly shape: ObjectShape; readonly omitted?: string }) => {
   const { root } = useForm()
   const [added, setAdded] = useState<ReadonlyArray<string>>([])
-  const own = useRef<HTMLDivElement>(null)
-  const all = Object.keys(fields).filter((key) => key !== left && !key.startsWith("$"))
+  const container = useRef<HTMLDivElement>(null)
+  const all = Object.keys(fields).filter((key) => key !== omitted && !key.startsWith("$"))
   const isShown = (key: string) => Object.hasOwn(value, key) || required.includes(key) || added.includes(key)
   const unknown = Object.keys(value).filter((key) => !Object.hasOwn(fields, key))
   const add = (key: string) => {
@@ -214,15 +214,15 @@ const Fields = ({
     requestAnimationFrame(() => document.getElementById(idOf(under(path, key)))?.focus())
   }
   const remove = (key: string) => {
-    setAdded(added.filter((one) => one !== key))
+    setAdded(added.filter((field) => field !== key))
     change(without(value, key))
-    own.current?.querySelector<HTMLElement>(":scope > .add select")?.focus()
+    container.current?.querySelector<HTMLElement>(":scope > .add select")?.focus()
   }
-  const put = (key: string, next: unknown) =>
+  const setField = (key: string, next: unknown) =>
     change(next === undefined ? without(value, key) : { ...value, [key]: next })
-  const others = all.filter((key) => !isShown(key))
+  const addable = all.filter((key) => !isShown(key))
   return (
-    <div class="fields" ref={own}>
+    <div class="fields" ref={container}>
       {all.filter(isShown).map((key) => (
         <Field
           key={key}
@@ -234,7 +234,7 @@ const Fields = ({
           change={(next) => {
             // an input that was emptied stays where it is
             if (next === undefined && !added.includes(key)) setAdded([...added, key])
-            put(key, next)
+            setField(key, next)
           }}
           remove={required.includes(key) ? undefined : () => remove(key)}
         />
@@ -242,7 +242,7 @@ const Fields = ({
       {unknown.map((key) => (
         <Unknown key={key} path={under(path, key)} name={key} remove={() => remove(key)} />
       ))}
-      {others.length === 0 ? null : <Add name={name} keys={others} add={add} />}
+      {addable.length === 0 ? null : <Add name={name} keys={addable} add={add} />}
     </div>
   )
 }
@@ -265,7 +265,7 @@ const Add = ({
         aria-label={`Add a field to ${name.toLowerCase()}`}
         value={key}
         choose={setPicked}
-        options={keys.map((one) => [one, labelOf(one)])}
+        options={keys.map((key) => [key, labelOf(key)])}
       >
         <option value="">Add a field …</option>
       </Select>
@@ -316,11 +316,11 @@ const Variants = ({
   const here = under(path, key)
   const id = idOf(here)
   const messages = useProblems(here)
-  const chosen = variants.find((one) => one.value === value[key])
+  const chosen = variants.find((variant) => variant.value === value[key])
   const title = ({ value: tag, schema }: Variant): string => {
-    const own = schema["title"]
-    return typeof own === "string" && own.toLowerCase().replace(/[^a-z]/g, "") === tag.replace(/[^a-z]/g, "")
-      ? own
+    const titled = schema["title"]
+    return typeof titled === "string" && titled.toLowerCase().replace(/[^a-z]/g, "") === tag.replace(/[^a-z]/g, "")
+      ? titled
       : tag
   }
   return (
@@ -333,10 +333,10 @@ const Variants = ({
           aria-invalid={messages.length > 0 ? true : undefined}
           value={chosen?.value ?? ""}
           choose={(tag) => {
-            const next = variants.find((one) => one.value === tag)
+            const next = variants.find((variant) => variant.value === tag)
             if (next !== undefined) change(moved(value, key, next))
           }}
-          options={variants.map((one) => [one.value, title(one)])}
+          options={variants.map((variant) => [variant.value, title(variant)])}
         >
           {chosen === undefined ? <option value="">Choose one</option> : null}
         </Select>
@@ -362,7 +362,7 @@ const VariantFields = ({
   const { root } = useForm()
   const shape = shapeOf(schema, root)
   return shape.kind === "object" ? (
-    <Fields path={path} name={String(value[tag])} shape={shape} value={value} change={change} left={tag} />
+    <Fields path={path} name={String(value[tag])} shape={shape} value={value} change={change} omitted={tag} />
   ) : null
 }
 
@@ -394,7 +394,7 @@ const Objects = ({
           schema={item}
           value={entry}
           isRequired
-          change={(next) => change(entries.map((one, i) => (i === at ? next : one)))}
+          change={(next) => change(entries.map((entry, i) => (i === at ? next : entry)))}
           remove={() => change(entries.filter((_, i) => i !== at))}
         />
       ))}

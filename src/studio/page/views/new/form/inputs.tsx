@@ -42,7 +42,7 @@ const useMarks = (id: string, path: string) => {
   }
 }
 
-const shown = (value: unknown): string =>
+const valueText = (value: unknown): string =>
   value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value)
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
@@ -71,9 +71,9 @@ export const WordInput = ({ id, path, value, fallback, change, shape }: InputPro
     if (text === "") return undefined
     return (isNumber ? numberIn(text) : undefined) ?? text
   }
-  const [text, setText] = useText(value, shown, readAs)
+  const [text, setText] = useText(value, valueText, readAs)
   const marks = useMarks(id, path)
-  const usual = fallback === undefined || fallback === null ? undefined : `default ${shown(fallback)}`
+  const usual = fallback === undefined || fallback === null ? undefined : `default ${valueText(fallback)}`
   const hints = [usual, range, ...words.map((word) => `or ${word}`)].filter((hint) => hint !== undefined)
   return (
     <>
@@ -120,19 +120,19 @@ export const ChoiceInput = ({
       id={id}
       value={value === undefined ? "" : String(value)}
       choose={(next) => change(next === "" ? undefined : next)}
-      options={values.map((one) => [one, one])}
+      options={values.map((choice) => [choice, choice])}
     >
       {isRequired && value !== undefined ? null : (
-        <option value="">{fallback === undefined ? "not set" : `default ${shown(fallback)}`}</option>
+        <option value="">{fallback === undefined ? "not set" : `default ${valueText(fallback)}`}</option>
       )}
-      {isKnown ? null : <option value={String(value)}>{shown(value)}</option>}
+      {isKnown ? null : <option value={String(value)}>{valueText(value)}</option>}
     </Select>
   )
 }
 
 export const BooleanInput = (props: InputProps) => {
   const { fallback, value, change } = props
-  const yes = (one: unknown) => (one === true ? "yes" : one === false ? "no" : undefined)
+  const yes = (answerOf: unknown) => (answerOf === true ? "yes" : answerOf === false ? "no" : undefined)
   return (
     <ChoiceInput
       {...props}
@@ -150,7 +150,7 @@ type Lines = Extract<Shape, { kind: "lines" }>
 /** One entry per line. */
 export const LinesInput = ({ id, path, value, fallback, change, shape }: InputProps & { readonly shape: Lines }) => {
   const { words, isNumber, isOneText } = shape
-  const textOf = (one: unknown) => (Array.isArray(one) ? one.map(shown).join("\n") : shown(one))
+  const textOf = (lines: unknown) => (Array.isArray(lines) ? lines.map(valueText).join("\n") : valueText(lines))
   const readAs = (text: string): unknown => {
     const lines = text.split("\n").map((line) => line.trim())
     const entries = lines.filter((line) => line !== "")
@@ -180,7 +180,7 @@ export const LinesInput = ({ id, path, value, fallback, change, shape }: InputPr
 
 /** Any value, as JSON. Invalid JSON stays in the input. */
 export const JsonInput = ({ id, path, value, change }: InputProps) => {
-  const written = value === undefined ? "" : JSON.stringify(value, null, 2)
+  const json = value === undefined ? "" : JSON.stringify(value, null, 2)
   const [typed, setTyped] = useState<string | undefined>(undefined)
   const marks = useMarks(id, path)
   const parsed = (text: string): { readonly value: unknown } | undefined => {
@@ -196,15 +196,15 @@ export const JsonInput = ({ id, path, value, change }: InputProps) => {
       <textarea
         {...marks}
         id={id}
-        rows={Math.min(10, Math.max(2, written.split("\n").length))}
+        rows={Math.min(10, Math.max(2, json.split("\n").length))}
         spellcheck={false}
         placeholder="JSON"
         aria-invalid={isBroken ? true : marks["aria-invalid"]}
-        value={isBroken ? typed : written}
+        value={isBroken ? typed : json}
         onInput={({ currentTarget }) => {
           setTyped(currentTarget.value)
-          const found = parsed(currentTarget.value)
-          if (found !== undefined) change(found.value)
+          const result = parsed(currentTarget.value)
+          if (result !== undefined) change(result.value)
         }}
       />
       {isBroken ? <p class="wrong-value">Not valid JSON yet; the plan is unchanged.</p> : null}

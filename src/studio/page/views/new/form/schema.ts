@@ -64,8 +64,8 @@ const tagOf = (alternatives: ReadonlyArray<Schema>, root: Schema): string | unde
   const [first] = alternatives
   if (first === undefined) return undefined
   return Object.keys(propertiesOf(first)).find((key) =>
-    alternatives.every((one) => {
-      const property = propertiesOf(one)[key]
+    alternatives.every((alternative) => {
+      const property = propertiesOf(alternative)[key]
       return property !== undefined && enumOf(followed(property, root)).length === 1
     })
   )
@@ -91,25 +91,27 @@ const isNumeric = ({ type }: Schema): boolean => type === "number" || type === "
 const isText = (schema: Schema): boolean => schema["type"] === "string" && enumOf(schema).length === 0
 
 const alternativesShape = (all: ReadonlyArray<Schema>, root: Schema): Shape => {
-  const alternatives = all.map((one) => followed(one, root)).filter(({ type }) => type !== "null")
+  const alternatives = all.map((alternative) => followed(alternative, root)).filter(({ type }) => type !== "null")
   const key = tagOf(alternatives, root)
   if (key !== undefined && alternatives.length > 1)
     return { kind: "variants", key, variants: variantsOf(alternatives, key, root) }
   if (alternatives.length === 1) return shapeOf(alternatives[0]!, root)
   const words = alternatives.flatMap(enumOf)
-  const others = alternatives.filter((one) => enumOf(one).length === 0)
-  if (others.every((one) => isNumeric(one) || isText(one))) {
-    const number = others.find(isNumeric)
+  const withoutEnum = alternatives.filter((alternative) => enumOf(alternative).length === 0)
+  if (withoutEnum.every((alternative) => isNumeric(alternative) || isText(alternative))) {
+    const number = withoutEnum.find(isNumeric)
     return {
       kind: "word",
-      isText: others.some(isText),
+      isText: withoutEnum.some(isText),
       isNumber: number !== undefined,
       words,
       range: number === undefined ? undefined : rangeOf(number)
     }
   }
-  const isOneText = others.some(isText)
-  const [only, ...more] = others.filter((one) => !isText(one)).map((one) => shapeOf(one, root))
+  const isOneText = withoutEnum.some(isText)
+  const [only, ...more] = withoutEnum
+    .filter((alternative) => !isText(alternative))
+    .map((alternative) => shapeOf(alternative, root))
   return only?.kind === "lines" && more.length === 0 ? { ...only, words, isOneText } : { kind: "json" }
 }
 
@@ -123,8 +125,8 @@ const listShape = (schema: Schema, root: Schema): Shape => {
   return shape.kind === "choice" ? { kind: "lines", words: [], isNumber: false, isOneText: false } : { kind: "json" }
 }
 
-export const shapeOf = (given: Schema, root: Schema): Shape => {
-  const schema = followed(given, root)
+export const shapeOf = (declared: Schema, root: Schema): Shape => {
+  const schema = followed(declared, root)
   const { anyOf, type, properties, required } = schema
   if (anyOf !== undefined) return alternativesShape(list(anyOf), root)
   const values = enumOf(schema)
@@ -148,10 +150,12 @@ export const shapeOf = (given: Schema, root: Schema): Shape => {
  * of the choice is found, not known.
  */
 export const planSchema = (root: Schema, plan: Readonly<Record<string, unknown>>): Schema => {
-  const kinds = list(root["anyOf"]).map((one) => followed(one, root))
+  const kinds = list(root["anyOf"]).map((kindSchema) => followed(kindSchema, root))
   const alternatives = (kind: Schema, section: string): ReadonlyArray<Schema> => {
-    const own = followed(propertiesOf(kind)[section] ?? {}, root)
-    return own["anyOf"] === undefined ? [own] : list(own["anyOf"]).map((one) => followed(one, root))
+    const resolved = followed(propertiesOf(kind)[section] ?? {}, root)
+    return resolved["anyOf"] === undefined
+      ? [resolved]
+      : list(resolved["anyOf"]).map((alternative) => followed(alternative, root))
   }
   for (const section of Object.keys(propertiesOf(kinds[0] ?? {}))) {
     const all = kinds.flatMap((kind) => alternatives(kind, section))
@@ -159,8 +163,8 @@ export const planSchema = (root: Schema, plan: Readonly<Record<string, unknown>>
     const values = key === undefined ? [] : variantsOf(all, key, root).map(({ value }) => value)
     if (key === undefined || new Set(values).size < values.length) continue
     const here = (plan[section] as Readonly<Record<string, unknown>> | undefined)?.[key]
-    const kind = kinds.find((one) =>
-      variantsOf(alternatives(one, section), key, root).some(({ value }) => value === here)
+    const kind = kinds.find((candidate) =>
+      variantsOf(alternatives(candidate, section), key, root).some(({ value }) => value === here)
     )
     const chosen = kind ?? kinds[0]!
     return {
@@ -190,6 +194,6 @@ export const defaultOf = (schema: Schema, root: Schema): unknown => followed(sch
 
 /** The values that a variant keeps of another one: those of shared keys. */
 export const moved = (value: Readonly<Record<string, unknown>>, key: string, { value: tag, schema }: Variant) => {
-  const own = propertiesOf(schema)
-  return { ...Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(own, name))), [key]: tag }
+  const fields = propertiesOf(schema)
+  return { ...Object.fromEntries(Object.entries(value).filter(([name]) => Object.hasOwn(fields, name))), [key]: tag }
 }
