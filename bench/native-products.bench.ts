@@ -59,7 +59,18 @@ const own = (instructions: string): Multiply => {
   return ({ kind, m, n, k }, a, b, c) => {
     const at = (address: number) => ({ address, stride: 0 })
     const [rows, columns] = NATIVE_CUTS.chunk({ kind, m, n, k }, 1, 1)
-    const none = { lda2: 0, ldb2: 0, k2: 0, aOuter: 0, bOuter: 0, cOuter: 0, aInner: 0, bInner: 0, cInner: 0 }
+    const none = {
+      lda2: 0,
+      ldb2: 0,
+      k2: 0,
+      aOuter: 0,
+      bOuter: 0,
+      cOuter: 0,
+      aInner: 0,
+      bInner: 0,
+      cInner: 0,
+      operands: 0
+    }
     const words = {
       ...none,
       lda: k,

@@ -15,6 +15,7 @@ import type { Adapted } from "../adapters/index.ts"
 import { isDecided } from "../schemas/index.ts"
 import { counted } from "./boundary/index.ts"
 import { Device, ofDevice } from "./device/device.ts"
+import type { DeviceError } from "./device/index.ts"
 import { within } from "./files/index.ts"
 import type { Sources } from "./hub/hub.ts"
 import { type LoadedKind, loadKind } from "./kinds/index.ts"
@@ -104,11 +105,22 @@ export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices 
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
     return yield* trainRun(kind, session, rate, { ...decided, name: run.name }, run).pipe(within(run.guard))
   }).pipe(
+    inPrecision(resolved.plan.training.precision),
     Effect.scoped,
     ofDevice,
     spokenByFirst,
     Effect.withSpan("train", { attributes: { plan: resolved.name, format: resolved.plan.data.format } })
   )
+
+const inPrecision =
+  (precision: ResolvedPlan["plan"]["training"]["precision"]) =>
+  <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeviceError, R | Device> =>
+    precision === "float32"
+      ? program
+      : Effect.flatMap(
+          Effect.promise(() => import("./device/precision.ts")),
+          ({ inBfloat16 }) => inBfloat16(program)
+        )
 
 /** The plan with the ranks that a checkpoint has, where the run's init decided them: it looks at no data again. */
 const withRanksOf = (resolved: ResolvedPlan, checkpoint: Run["checkpoint"]) =>
@@ -172,8 +184,9 @@ const trainRun = (
     const { plan, steps } = resolved
     const { adapted } = session
     const device = yield* Device
-    const { backend, instructions } = device.describe()
-    const computer = instructions === undefined ? backend : `${backend} ${instructions}`
+    const { backend, instructions, products } = device.describe()
+    const computer = [backend, instructions, products].filter((word) => word !== undefined).join(" ")
+    if (products !== undefined) yield* notice(`products with frozen weights: ${products}`)
     yield* Effect.forEach(deviceNote(run, computer), notice)
     const sources = yield* Effect.context<Sources>()
     const { checkpointEvery, keepCheckpoints: keep = KEPT_WHILE_TRAINING } = plan.output

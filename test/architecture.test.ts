@@ -88,6 +88,7 @@ const entries = ["src/browser.ts", "src/index.ts", "src/platform.ts", "src/train
 const sideDoors: Readonly<Record<string, string>> = {
   "src/data/languages.ts": "the platform's layer, before any command is loaded",
   "src/device/device.ts": "what a run asks of a device; a page opens its own",
+  "src/device/precision.ts": "a run that computes in bfloat16, and loads it then",
   "src/device/browser.ts": "a page has no Bun and no Deno",
   "src/device/bun.ts": "the Bun plugin, which knows its runtime",
   "src/files/platform-reason.ts": "what every command says of a full device, before any file is read",

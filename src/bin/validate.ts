@@ -2,8 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
+import type { RunPlan } from "../../schemas/index.ts"
 import { printable } from "../boundary/index.ts"
 import type { RenderedSample } from "../data/causal/index.ts"
+import { bfloat16On, currentRuntime } from "../device/index.ts"
 import {
   describeJudged,
   describePlan,
@@ -32,24 +34,37 @@ const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds 
       return { lines: ["", describeProcesses(estimate)], json: { processes: estimate } }
     }
     const kind = yield* kindOf(plan)
+    const here = yield* precisionNote(plan)
     if (modelOnly) {
       const judged = yield* judgePlan(kind, plan, name)
       const few = processesProblem(plan, processes)
       if (few !== undefined) return yield* new ResolveError({ name, problems: [few] })
       const more = divided(judged)
       return {
-        text: printable([describeJudged(kind, judged), ...more.lines].join("\n")),
+        text: printable([describeJudged(kind, judged), ...here, ...more.lines].join("\n")),
         json: { ...judgedJson(kind, judged), ...more.json }
       }
     }
     const resolved = yield* resolvePlan(kind, plan, name, processes)
     const more = divided(resolved)
-    const described = printable([describePlan(kind, resolved), ...more.lines].join("\n"))
+    const described = printable([describePlan(kind, resolved), ...here, ...more.lines].join("\n"))
     const json = { ...planJson(kind, resolved), ...more.json }
     if (kind.sample === undefined) return { text: described, json }
     const sample = yield* kind.sample(resolved)
     return { text: `${described}\n${sampleText(sample)}`, json: { ...json, sample } }
   }).pipe(Effect.scoped)
+
+/** A plan may be validated on a machine and run on another. */
+const precisionNote = ({ training }: RunPlan) =>
+  training.precision === "float32"
+    ? Effect.succeed([])
+    : Effect.map(Effect.flatMap(currentRuntime, bfloat16On), (instructions) =>
+        instructions.length > 0
+          ? []
+          : [
+              'note: this machine cannot run it: training.precision "bfloat16" needs native kernels and a processor with AMX, AVX512-BF16 or arm64\'s BF16 instructions'
+            ]
+      )
 
 /** Formats the first row as the model sees it: learned parts in green, or in brackets without colours. */
 const sampleText = ({ where, runs, tokens, uncut, trained, examples = 1 }: RenderedSample): string => {

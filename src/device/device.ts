@@ -28,6 +28,8 @@ export interface DeviceDescription {
   readonly simd: boolean
   /** instruction set of the native kernels: "avx512", "avx2" or "neon"; absent on other devices */
   readonly instructions?: string
+  /** precision and instructions of products with frozen weights, such as "bfloat16 (amx)"; absent in float32 */
+  readonly products?: string
   /** versions of the software that computes */
   readonly versions: Readonly<Record<string, string>>
   /** why the device is not the requested one, or slower; absent if it is as requested */

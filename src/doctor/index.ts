@@ -12,6 +12,7 @@ import {
   type Automatic,
   adaptersOf,
   automatic,
+  bfloat16On,
   Device,
   DeviceError,
   describeWasm,
@@ -49,6 +50,8 @@ export interface Diagnosis {
   readonly wasm: WasmDescription
   readonly measured: ReadonlyArray<Measurement>
   readonly auto: { readonly device: Measured; readonly because: string }
+  /** instructions of the processor for `training.precision: "bfloat16"`, the fastest first */
+  readonly bfloat16: ReadonlyArray<string>
   /** the runtime's interface to C functions, such as "bun:ffi" or "koffi 3.3.4", or why it has none */
   readonly foreignFunctions: { readonly interface: string | null; readonly missing: string | null }
   /** MPI libraries for runs on several processes, and how to install one */
@@ -183,6 +186,7 @@ export const diagnose = (
       wasm: describeWasm(),
       measured,
       auto,
+      bfloat16: yield* bfloat16On(runtime),
       foreignFunctions: foreignFunctionsHere(),
       mpi: mpiHere(),
       problems: [...problems, ...shortcomings(adapters, measured, auto)]
@@ -229,6 +233,7 @@ export const diagnosisText = ({
   wasm,
   measured,
   auto,
+  bfloat16,
   foreignFunctions,
   mpi,
   problems
@@ -249,6 +254,9 @@ export const diagnosisText = ({
     "",
     "wasm",
     `  SIMD ${yesOrNo(wasm.simd)}, relaxed SIMD ${yesOrNo(wasm.relaxedSimd)}, threads ${yesOrNo(wasm.sharedMemory)}`,
+    "",
+    "bfloat16 products (training.precision)",
+    `  ${bfloat16.length === 0 ? "no instructions for them" : bfloat16.join(", ")}`,
     "",
     "Foreign-function interface",
     `  ${foreignFunctions.interface ?? foreignFunctions.missing}`,

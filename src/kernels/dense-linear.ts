@@ -26,7 +26,7 @@ import {
   wholeWeight
 } from "./frozen-weight.ts"
 import { defineKernel } from "./kernel.ts"
-import type { WasmEngine } from "./wasm/engine.ts"
+import { type WasmEngine, wasmEngineOf } from "./wasm/engine.ts"
 import { matrixOf, multiply, type Product } from "./wasm/product.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
@@ -39,11 +39,11 @@ const reference =
     plusBias(tf.matMul(x, wholeWeight(form, weight, x.shape[1]!), false, true), bias)
   ]
 
-/** One product, which starts at the bias. */
+/** One product, which starts at the bias; in float32 if W is trained. */
 const wasm =
-  (form: Form) =>
+  (form: Form, isTrained = false) =>
   ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => [
-    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(bias) })
+    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(bias), isTrained })
   ]
 
 /** The same in one dispatch. */
@@ -61,20 +61,34 @@ interface WithWeight extends Pick<Product, "start"> {
   readonly a: TensorInfo
   readonly weight: WeightInputs<TensorInfo>
   readonly n: number
+  readonly isTrained?: boolean
 }
 
-const product = (engine: WasmEngine, { kind, form, a, weight, n, start = "zero" }: WithWeight): TensorInfo => {
+const product = (
+  engine: WasmEngine,
+  { kind, form, a, weight, n, start = "zero", isTrained = false }: WithWeight
+): TensorInfo => {
   const [m, k] = a.shape as [number, number]
   const out = engine.output([m, n])
-  const c = matrixOf(engine, out)
-  multiply(engine, { kind, m, n, k, a: matrixOf(engine, a), ...weightOperand(engine, form, weight), c, start })
+  const { operands, ...b } = weightOperand(engine, form, weight)
+  multiply(engine, {
+    kind,
+    m,
+    n,
+    k,
+    a: matrixOf(engine, a),
+    ...b,
+    c: matrixOf(engine, out),
+    start,
+    operands: isTrained ? 0 : operands
+  })
   return out
 }
 
 const dense = defineKernel<Input, object>({
   name: "DenseLinear",
   reference: reference("f32"),
-  wasm: wasm("f32"),
+  wasm: wasm("f32", true),
   webgpu: webgpu("f32"),
   inputsToSave: ["x", "W"],
   gradient: ([dy], [x, W]) => ({
@@ -108,7 +122,9 @@ const backward = forEachForm((form, name) =>
 
 /** Computes dx = dy·W from the inputs of a kernel. `columns`: of W. */
 export const frozenGradient = (form: Form, dy: Tensor, weight: WeightInputs<Tensor>, columns: number): Tensor =>
-  form === "f32" ? tf.matMul(dy, weight.W) : backward[form]({ dy, ...weight }, { columns })[0]!
+  form === "f32" && wasmEngineOf(tf.backend())?.products === undefined
+    ? tf.matMul(dy, weight.W)
+    : backward[form]({ dy, ...weight }, { columns })[0]!
 
 const frozen = forEachForm((form, name) =>
   defineKernel<Input, Columns>({

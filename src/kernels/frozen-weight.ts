@@ -59,8 +59,9 @@ export const weightOperand = (
   engine: WasmEngine,
   form: Form,
   { W, scales }: WeightInputs<TensorInfo>
-): Pick<Product, "b" | "packed"> => ({
+): Pick<Product, "b" | "packed" | "operands"> => ({
   b: matrixOf(engine, W),
+  operands: engine.products?.operands,
   ...(form === "f32" ? {} : { packed: { packing: form, scales: hasScales(form) ? scales : undefined } })
 })
 

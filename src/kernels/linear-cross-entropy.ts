@@ -52,12 +52,13 @@ const wholeOf = (form: Form, { hidden, labels, ...weight }: Readonly<Record<Inpu
   weight: wholeWeight(form, weight, hidden.shape[1]!)
 })
 
-/** What kernels on wasm read. */
+/** What kernels on wasm read. A W in float32 may be trained, and stays so. */
 const headOf = (engine: WasmEngine, form: Form, { hidden, labels, ...weight }: Inputs): Head => ({
   hidden,
   labels,
   classes: weight.W.shape[0]!,
-  ...weightOperand(engine, form, weight)
+  ...weightOperand(engine, form, weight),
+  ...(form === "f32" ? { operands: 0 } : {})
 })
 
 /** What programs on webgpu read. */

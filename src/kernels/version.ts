@@ -1,2 +1,2 @@
 /** Version of the compiled kernels: the first digits of the SHA-256 of their checksums, written by `bun run kernels`. */
-export const kernelsVersion = "b1d71a4d00b1"
+export const kernelsVersion = "cb6e170b67fa"

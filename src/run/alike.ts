@@ -69,8 +69,8 @@ export const planDifferences = (first: RunPlan, second: RunPlan): ReadonlyArray<
 const bearing = ["tfjs-lora-pro", "kernels", "tfjs", "effect"]
 
 /** Returns a device as text: "wasm", "native avx2", "webgpu NVIDIA H100". */
-const computerOf = ({ backend, instructions, adapter }: DeviceDescription): string =>
-  [backend, instructions, adapter].filter((word) => word !== undefined).join(" ")
+const computerOf = ({ backend, instructions, products, adapter }: DeviceDescription): string =>
+  [backend, instructions, products, adapter].filter((word) => word !== undefined).join(" ")
 
 const short = (hash: string | null | undefined): string =>
   hash === null || hash === undefined ? "no such file" : `SHA-256 ${hash.slice(0, 12)}…`

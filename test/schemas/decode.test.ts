@@ -75,6 +75,7 @@ describe("a sound plan", () => {
         accumulate: 1,
         evaluateBatchSize: 64,
         recompute: "none",
+        precision: "float32",
         threads: "auto",
         deterministic: true
       },

@@ -64,6 +64,7 @@ export const complete: RunPlanInput = {
     evaluateBatchSize: 32,
     recompute: "blocks",
     threads: 2,
+    precision: "bfloat16",
     deterministic: false
   },
   output: { directory: "runs/movies", checkpointEvery: 20, keep: "last", keepCheckpoints: 3 }

@@ -13,6 +13,7 @@
  * one sum in an order that the shape alone decides.
  */
 #include "heap.h"
+#include "bfloat16.h"
 #include "declared.h"
 #include "file-types.h"
 #include "one-row.h"
@@ -192,11 +193,17 @@ INLINE void product(Kind kind, uint8_t *heap, const Product *args, int32_t chunk
 
 KERNEL(nt) {
   ARGUMENTS(Product);
+#ifndef __wasm__
+  if (args->operands != WHOLE) return bfloat16_product(1, heap, args, chunk, FLOATS(scratch_at));
+#endif
   product(NT, heap, args, chunk, FLOATS(scratch_at));
 }
 
 KERNEL(nn) {
   ARGUMENTS(Product);
+#ifndef __wasm__
+  if (args->operands != WHOLE) return bfloat16_product(0, heap, args, chunk, FLOATS(scratch_at));
+#endif
   product(NN, heap, args, chunk, FLOATS(scratch_at));
 }
 

@@ -1,6 +1,6 @@
 /** Replaces a wasm module's kernels with native ones, on its memory. `library.ts` opens the library; pages load neither. */
 import type { Foreign, Pointer } from "../../ffi/index.ts"
-import type { WasmEngine } from "../wasm/engine.ts"
+import type { Bfloat16, WasmEngine } from "../wasm/engine.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
 /** A kernel of the library. Arguments are byte addresses within the heap at `heap`. */
@@ -14,6 +14,7 @@ export interface NativeLibrary {
   /** instruction sets that the library has kernels for and the processor supports */
   readonly available: ReadonlyArray<string>
   readonly kernels: ReadonlyMap<string, NativeKernel>
+  readonly bfloat16: () => ReadonlyArray<Bfloat16>
   readonly pointerTo: Foreign["pointerTo"]
   /** absent on Windows */
   readonly mapFile: WasmEngine["mapFile"]
@@ -23,7 +24,7 @@ export interface NativeLibrary {
 export interface Heap {
   readonly file: string
   /** what an engine has of the library instead of the module */
-  readonly engine: Pick<WasmEngine, "cuts" | "mapFile">
+  readonly engine: Pick<WasmEngine, "cuts" | "mapFile" | "bfloat16">
   pointer: Pointer
   /** Must be called after the memory has grown, since its address may change. */
   readonly moved: () => void
@@ -34,10 +35,13 @@ export interface Heap {
 type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
 /** Returns a wasm memory as the heap of a library's kernels. */
-export const heapOf = ({ file, kernels: own, pointerTo, mapFile }: NativeLibrary, memory: WebAssembly.Memory): Heap => {
+export const heapOf = (
+  { file, kernels: own, pointerTo, mapFile, bfloat16 }: NativeLibrary,
+  memory: WebAssembly.Memory
+): Heap => {
   const heap: Heap = {
     file,
-    engine: { cuts: NATIVE_CUTS, mapFile },
+    engine: { cuts: NATIVE_CUTS, mapFile, bfloat16 },
     pointer: undefined,
     moved: () => {
       heap.pointer = pointerTo(new Uint8Array(memory.buffer))

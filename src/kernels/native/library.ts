@@ -16,6 +16,9 @@ export const libraryFile = (): URL => {
   return new URL(`./kernels-${platform}-${arch}.${ENDINGS[platform] ?? "so"}`, import.meta.url)
 }
 
+/** Numbers of `../c/bfloat16.h`. */
+const OPERANDS: Readonly<Record<string, number>> = { avx512_bf16: 1, bf16: 1, amx: 2 }
+
 const KERNEL = { parameters: ["pointer", "u32", "i32", "u32"], result: "void" } as const
 
 /**
@@ -25,7 +28,10 @@ const KERNEL = { parameters: ["pointer", "u32", "i32", "u32"], result: "void" } 
 export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_INSTRUCTIONS"]): NativeLibrary => {
   const foreign = runtime()
   const { open, text, pointerTo } = foreign
-  const { describe } = open(file, { describe: { parameters: [], result: "pointer" } })
+  const { describe, bfloat16 } = open(file, {
+    describe: { parameters: [], result: "pointer" },
+    bfloat16: { parameters: [], result: "pointer" }
+  })
   const [best, ...names] = text(describe()).split(" ")
   if (!best) throw new Error(`${file} contains no kernels for this processor`)
   // each has those before it
@@ -42,6 +48,13 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
     instructions,
     available,
     kernels: new Map(names.map((name) => [name, calls[`${name}_${instructions}`]!])),
+    bfloat16: () =>
+      instructions === best
+        ? text(bfloat16())
+            .split(" ")
+            .filter((name) => name !== "")
+            .map((name) => ({ name, operands: OPERANDS[name]! }))
+        : [],
     pointerTo,
     mapFile: process.platform === "win32" ? undefined : mappingOf(foreign, file)
   }

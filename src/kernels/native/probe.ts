@@ -1,4 +1,4 @@
-/** Tests a native library: computes a product of each kind on separate memory and compares it with plain sums. */
+/** Tests a native library: computes products of each kind and precision on separate memory and compares them with plain sums. */
 import { layoutOf } from "../declaration.ts"
 import { type ArgumentViews, writeArguments } from "../wasm/arguments.ts"
 import { MOST_WORDS } from "../wasm/engine.ts"
@@ -10,7 +10,7 @@ const [M, N, K] = [13, 37, 29]
 const [ARGUMENTS, A, B, C, SCRATCH] = [1024, 8192, 16_384, 24_576, 32_768] // bytes
 const PAGES = 2 // of 64 KiB
 
-/** Terms of ±1/2 and so on: sums of 29 of them are exact in float32, in any order. */
+/** Terms of ±1/2 and so on, which are bfloat16: sums of 29 of their products are exact in float32, in any order. */
 const term = (i: number): number => ((i * 7) % 9) / 4 - 1
 
 /** Compares the library's results with expected ones. Returns a clause that names the first difference, or undefined. */
@@ -24,7 +24,10 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
     f32: new Float32Array(memory.buffer, ARGUMENTS, MOST_WORDS),
     f64: new Float64Array(memory.buffer, ARGUMENTS, MOST_WORDS / 2)
   }
-  for (const kind of ["nt", "nn", "tn"] as const) {
+  const rounded = library
+    .bfloat16()
+    .flatMap(({ operands }) => (["nt", "nn"] as const).map((kind) => [kind, operands] as const))
+  for (const [kind, operands] of [["nt", 0], ["nn", 0], ["tn", 0], ...rounded] as const) {
     const call = library.kernels.get(kind)
     if (call === undefined) return `kernel ${kind} is missing`
     for (let i = 0; i < M * K; i++) floats[A / 4 + i] = term(i)
@@ -41,6 +44,7 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
       bInner: 0,
       cInner: 0,
       packing: 0,
+      operands,
       scale: 1
     }
     const [lda, ldb] = [kind === "tn" ? M : K, kind === "nt" ? K : N]

@@ -35,10 +35,22 @@ export interface MappedFile {
   readonly unmap: () => void
 }
 
+/** Instructions of a processor for products in bfloat16. */
+export interface Bfloat16 {
+  /** "amx", "avx512_bf16" or, on arm64, "bf16" */
+  readonly name: string
+  /** their number in `../c/bfloat16.h` */
+  readonly operands: number
+}
+
 /** Engine that runs kernels on a wasm backend's memory. */
 export interface WasmEngine {
   /** Maps a file of `bytes` bytes; absent if the kernels read no mapped files. Throws with a reason. */
   readonly mapFile?: ((file: string, bytes: number) => MappedFile) | undefined
+  /** Returns the processor's instructions for products in bfloat16, the fastest first; absent if the kernels have none. */
+  readonly bfloat16?: (() => ReadonlyArray<Bfloat16>) | undefined
+  /** instructions by which products with frozen weights are computed; undefined: in float32 */
+  products?: Bfloat16 | undefined
   /**
    * division of matrix products, which depends on the code that computes them: the wasm module, or the native library on the same memory
    * (`../native`)

@@ -5,6 +5,7 @@ export { askForLargePages, libraryFile, openLibrary } from "../native/library.ts
 export { disagreement } from "../native/probe.ts"
 export { memoryOf, type WasmBackend, type WasmModule, wasmBackend } from "./backend.ts"
 export { kernelModuleFor } from "./binary.ts"
+export { wasmEngineOf } from "./engine.ts"
 export { pagePool } from "./page-pool.ts"
 export { installWasmKernels } from "./replacements.ts"
 export { installWasmEngine, type StartPool, startEngine, workerScript } from "./threads.ts"

@@ -15,7 +15,7 @@ import { matrixOf, multiply, type Product } from "./product.ts"
 import { sumRows } from "./sums.ts"
 
 /** Inputs of the loss: hidden [tokens, h], labels [tokens], and W [classes, h] as operand B of a product. */
-export interface Head extends Pick<Product, "b" | "packed"> {
+export interface Head extends Pick<Product, "b" | "packed" | "operands"> {
   readonly hidden: TensorInfo
   readonly labels: TensorInfo
   readonly classes: number
@@ -181,7 +181,7 @@ const emptied = (engine: WasmEngine, shape: ReadonlyArray<number>): TensorInfo =
 const timesWeight = (
   engine: WasmEngine,
   { part, logits }: Made,
-  { classes, b, packed }: Head,
+  { classes, b, packed, operands }: Head,
   out: TensorInfo
 ): void => {
   const [a, c] = [matrixOf(engine, logits), matrixOf(engine, out)]
@@ -197,6 +197,7 @@ const timesWeight = (
         ? { packed }
         : { packed: { ...packed, scales: { address: engine.address(packed.scales) + 4 * at } } }),
       c,
+      operands,
       start: at === 0 ? "zero" : "there"
     })
 }

@@ -11,6 +11,8 @@ export interface ProductSizes {
   readonly k: number
   readonly second?: { readonly k: number }
   readonly packed?: object | undefined
+  /** 0: float32 */
+  readonly operands?: number | undefined
 }
 
 /** Division of matrix products into chunks. */

@@ -52,6 +52,8 @@ export interface Product {
   readonly batch?: Batch
   /** packing of B (`PackedMatrix`), for `nt` or `nn` without a batch: its stride then counts 32-bit words */
   readonly packed?: PackedB | undefined
+  /** rounding of the operands: a number of `WasmEngine.products`; default 0, float32. Not with a scale or a batch */
+  readonly operands?: number | undefined
 }
 
 /** Packing of a product's B. */
@@ -109,7 +111,9 @@ const kernelOf = <const Name extends Product["kind"]>(name: Name) =>
       rows: "u32",
       columns: "u32",
       /** 0: B holds floats; else `PACKING_WORDS` */
-      packing: "u32"
+      packing: "u32",
+      /** 0: float32; else how they are rounded to bfloat16, by `WasmEngine.products` */
+      operands: "u32"
     }
   })
 
@@ -120,7 +124,7 @@ const ONE: Batch = { outer: 1, inner: 1, a: [0, 0], b: [0, 0], c: [0, 0] }
 
 /** Computes a product. Sizes must match; an inner dimension of 0 leaves C at its initial value. */
 export const multiply = (engine: WasmEngine, product: Product): void => {
-  const { kind, m, n, k, a, b, c, start = "zero", scale = 1, second, batch = ONE, packed } = product
+  const { kind, m, n, k, a, b, c, start = "zero", scale = 1, second, batch = ONE, packed, operands = 0 } = product
   const { outer, inner } = batch
   const matrices = outer * inner
   if (scale !== 1 && (start !== "zero" || second !== undefined))
@@ -152,7 +156,8 @@ export const multiply = (engine: WasmEngine, product: Product): void => {
       cInner: batch.c[1],
       rows,
       columns,
-      packing: packed === undefined ? 0 : PACKING_WORDS[packed.packing]
+      packing: packed === undefined ? 0 : PACKING_WORDS[packed.packing],
+      operands
     },
     {
       chunks: Math.ceil(m / rows) * Math.ceil(n / columns) * matrices,

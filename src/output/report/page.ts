@@ -264,8 +264,12 @@ const planListing = ({ plan }: RunRecord): Html => html`<section><h2>Plan</h2>
 <details><summary>plan.json, with every default filled in</summary><pre>${JSON.stringify(plan, null, 2)}</pre></details></section>`
 
 /** What else must be the same for the same bits. */
-const sameBits = ({ instructions }: RunRecord["run"]["device"], fused: boolean): string =>
-  instructions !== undefined ? ` on a processor with ${instructions}` : fused ? " on the same runtime" : ""
+const sameBits = ({ instructions, products }: RunRecord["run"]["device"], fused: boolean): string =>
+  instructions !== undefined
+    ? ` on a processor with ${[instructions, ...(products === undefined ? [] : [products])].join(" and ")}`
+    : fused
+      ? " on the same runtime"
+      : ""
 
 const reproduction = ({ run, plan }: RunRecord, { next }: ReportedKind): Html => {
   const { directory, device } = run

@@ -12,6 +12,7 @@ const diagnosis: Diagnosis = {
   wasm: { cores: 1, sharedMemory: true, simd: true, relaxedSimd: false },
   measured: [measured(9.994, 10), measured(99.94, 100)],
   auto: { device: "wasm", because: "it is the fastest" },
+  bfloat16: ["amx", "avx512_bf16"],
   foreignFunctions: { interface: "bun:ffi", missing: null },
   mpi: { libraries: [], missing: "none: runs use one process" },
   problems: [{ problem: "webgpu: no adapter\nat all", remedy: "install a driver" }]
@@ -24,6 +25,7 @@ test("rates have three digits, and problems their remedies", () => {
     "  SIMD yes, relaxed SIMD no, threads yes",
     "  wasm, 1 thread        9.99 GFLOP/s      10.0 steps/s",
     "  wasm, 1 thread        99.9 GFLOP/s       100 steps/s",
+    "bfloat16 products (training.precision)\n  amx, avx512_bf16",
     "Foreign-function interface\n  bun:ffi",
     "  none: runs use one process",
     "--device auto chooses wasm: it is the fastest.",

@@ -64,7 +64,8 @@ const callOf = (kind: "nt" | "nn", form: "f32" | Packing, [m, n, k, k2]: Shape) 
       cOuter: 0,
       aInner: 0,
       bInner: 0,
-      cInner: 0
+      cInner: 0,
+      operands: 0
     },
     ...{ rows: m, columns, packing: form === "f32" ? 0 : PACKING_WORDS[form], scale: 1 }
   }

@@ -31,7 +31,18 @@ const shapes: ReadonlyArray<Shape> = [
 /** What a sum begins with. */
 const STARTS = ["zero", "bias", "there"] as const
 
-const NONE = { inner: 1, aOuter: 0, bOuter: 0, cOuter: 0, aInner: 0, bInner: 0, cInner: 0, packing: 0, scale: 1 }
+const NONE = {
+  inner: 1,
+  aOuter: 0,
+  bOuter: 0,
+  cOuter: 0,
+  aInner: 0,
+  bInner: 0,
+  cInner: 0,
+  packing: 0,
+  scale: 1,
+  operands: 0
+}
 
 /** Floats beside each row, so that every matrix is a part of a wider one. */
 const BESIDE = 3

@@ -73,7 +73,14 @@ describe("memory", () => {
     total
   })
   const machine = { total: 16e9, available: 10e9 }
-  const training = { batchSize: 8, accumulate: 1, evaluateBatchSize: 64, threads: 1, deterministic: true }
+  const training = {
+    batchSize: 8,
+    accumulate: 1,
+    evaluateBatchSize: 64,
+    threads: 1,
+    deterministic: true,
+    precision: "float32" as const
+  }
   const warnings = (memory: MemoryEstimate, of: MachineMemory, recompute: "none" | "blocks" = "none") =>
     memoryWarnings(memory, of, { training: { ...training, recompute } })
 
