@@ -3,13 +3,14 @@
  * rate that it reaches, and memory: what the process has for itself, and with the pages of the file. Linux.
  *
  *   bun bench/large/llama-file.ts --type q4_0 --out llama.gguf
- *   bun bench/large.bench.ts --gguf llama.gguf [--steps 2] [--threads 2] [--resume] [--set adapter.rank=4]
+ *   bun bench/large.bench.ts --gguf llama.gguf [--steps 2] [--threads 2] [--resume] [--ranks 4] [--set adapter.rank=4]
  *
  * Rows are the word problems of the examples, packed to 512 tokens; LoRA-Pro's efficient form, rank 8, `recompute: "blocks"`. A step's
  * operations are those of frozen products, recomputed ones counted; the rate is that of the same products alone, over matrices of the file's
- * own types. `--resume` kills a second run after its first checkpoint, resumes it, and compares the adapters.
+ * own types. `--ranks N` trains with N processes of one thread instead, which share the file, and with one process on as many rows: `sum of
+ * shares` counts a page that several processes have mapped once. `--resume` kills a second run after its first checkpoint, resumes it, and compares the adapters.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
@@ -27,12 +28,14 @@ const { values } = parseArgs({
     steps: { type: "string", default: "2" },
     threads: { type: "string", default: "2" },
     resume: { type: "boolean", default: false },
+    ranks: { type: "string", default: "1" },
     set: { type: "string", multiple: true, default: [] }
   }
 })
 const { gguf } = values
 if (gguf === undefined) throw new Error("usage: bun bench/large.bench.ts --gguf FILE.gguf")
-const threads = Number(values.threads)
+const ranks = Number(values.ranks)
+const threads = ranks > 1 ? 1 : Number(values.threads)
 const LENGTH = 512
 
 const folder = mkdtempSync(join(tmpdir(), "large-"))
@@ -44,14 +47,30 @@ const plan = {
   data: { format: "chat", train: rows, packing: true, maxLength: LENGTH },
   adapter: { method: "lora", rank: 8, alpha: 16 },
   optimizer: { kind: "lora-pro", form: "efficient", learningRate: 2e-5, weightDecay: 0 },
-  training: { steps: Number(values.steps), batchSize: 1, accumulate: 1, recompute: "blocks", threads },
+  training: { steps: Number(values.steps), batchSize: 1, accumulate: ranks, recompute: "blocks", threads },
   output: { directory: join(folder, "runs"), checkpointEvery: 1, keep: 2 }
 }
 writeFileSync(planFile, JSON.stringify(plan))
 const command = new URL("../src/bin/tfjs-lora-pro.ts", import.meta.url).pathname
 
-const start = (args: ReadonlyArray<string>) =>
-  Bun.spawn([process.execPath, command, "train", ...args, "--device", "native"], { stdout: "ignore", stderr: "ignore" })
+const start = (args: ReadonlyArray<string>, processes: number) => {
+  const launcher = processes > 1 ? ["mpirun", "--allow-run-as-root", "--oversubscribe", "-n", `${processes}`] : []
+  const train = [process.execPath, command, "train", ...args, "--device", "native"]
+  return Bun.spawn([...launcher, ...train], { stdout: "ignore", stderr: "ignore" })
+}
+
+/** Processes that train, without the one that launches them. */
+const trainingOf = (run: string): ReadonlyArray<number> =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")
+        return words[1] === command && words.includes(run) ? [Number(pid)] : []
+      } catch {
+        return [] // it ended
+      }
+    })
 
 const fieldsOf = (pid: number): Record<string, number> => {
   try {
@@ -74,19 +93,33 @@ const stepsOf = (run: string): ReadonlyArray<{ readonly milliseconds: number; re
 }
 
 /** Trains to the end, or until a step is done; returns peaks of memory and when steps were seen. */
-const train = async (run: string, args: ReadonlyArray<string>, killAfter = Number.POSITIVE_INFINITY) => {
+const train = async (
+  run: string,
+  args: ReadonlyArray<string>,
+  { processes = 1, killAfter = Number.POSITIVE_INFINITY } = {}
+) => {
   const began = performance.now()
-  const child = start(args)
-  const peaks = { own: 0, resident: 0 }
+  const child = start(args, processes)
+  const peaks = { own: 0, resident: 0, shares: 0 }
   let first: number | undefined
   let ended = false
   void child.exited.then(() => {
     ended = true
   })
   while (!ended) {
-    const { Anonymous: own = 0, Rss: resident = 0 } = fieldsOf(child.pid)
-    peaks.own = Math.max(peaks.own, own)
-    peaks.resident = Math.max(peaks.resident, resident)
+    const memory = trainingOf(run).map(fieldsOf)
+    const atLeast = (peak: keyof typeof peaks, now: ReadonlyArray<number>) => {
+      peaks[peak] = Math.max(peaks[peak], ...now)
+    }
+    atLeast(
+      "own",
+      memory.map(({ Anonymous: own = 0 }) => own)
+    )
+    atLeast(
+      "resident",
+      memory.map(({ Rss: resident = 0 }) => resident)
+    )
+    atLeast("shares", [memory.reduce((sum, { Pss: share = 0 }) => sum + share, 0)])
     const steps = stepsOf(run)
     first ??= steps.length > 0 ? performance.now() - began - steps[0]!.milliseconds : undefined
     if (steps.length >= killAfter) child.kill("SIGKILL")
@@ -130,15 +163,22 @@ const products = () =>
     Effect.runPromise
   )
 
-try {
-  const run = join(folder, "whole")
-  const sets = values.set.flatMap((one) => ["--set", one])
-  const { code, peaks, first, steps } = await train(run, [planFile, "--out", run, ...sets])
-  if (code !== 0) throw new Error(`train ended with exit code ${code}`)
+const GB = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
+const sets = values.set.flatMap((one) => ["--set", one])
+
+/** Trains the plan from its beginning into a folder of that name. */
+const trainNew = async (name: string, options: Parameters<typeof train>[2] = {}) => {
+  const run = join(folder, name)
+  const result = await train(run, [planFile, "--out", run, ...sets], options)
+  if (result.code !== 0 && options.killAfter === undefined) throw new Error(`train ended with code ${result.code}`)
+  const step = Math.min(...result.steps.map(({ milliseconds }) => milliseconds)) / 1000
+  return { ...result, run, step, adapter: () => readFileSync(join(run, "adapter/adapter_model.safetensors")) }
+}
+
+const printSteps = async (): Promise<void> => {
+  const whole = await trainNew("whole")
+  const { peaks, first, step } = whole
   const { rate, ofStep } = await products()
-  const step = Math.min(...steps.map(({ milliseconds }) => milliseconds)) / 1000
-  const GB = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
-  console.log(setting())
   printTable(
     [
       "first step after",
@@ -162,14 +202,36 @@ try {
     ]
   )
   if (values.resume) {
-    const cut = join(folder, "cut")
-    await train(cut, [planFile, "--out", cut, ...sets], 1)
-    const resumed = await train(cut, ["--resume", cut])
-    const adapter = (of: string) => readFileSync(join(of, "adapter/adapter_model.safetensors"))
-    const same = adapter(run).equals(adapter(cut))
-    console.log(`killed after its first step and resumed: ${same ? "the same bytes" : "other bytes"}`)
-    if (!same || resumed.code !== 0) process.exitCode = 1
+    const cut = await trainNew("cut", { killAfter: 1 })
+    const resumed = await train(cut.run, ["--resume", cut.run])
+    const isSame = whole.adapter().equals(cut.adapter())
+    console.log(`killed after its first step and resumed: ${isSame ? "the same bytes" : "other bytes"}`)
+    if (!isSame || resumed.code !== 0) process.exitCode = 1
   }
+}
+
+/** Of one process and of several over the same file, one row each in a step. */
+const printRanks = async (): Promise<void> => {
+  const results = [await trainNew("one"), await trainNew("several", { processes: ranks })]
+  const [one, several] = results as [(typeof results)[0], (typeof results)[0]]
+  printTable(
+    ["processes", "step", "own memory of the largest", "with the file's pages", "sum of shares"],
+    results.map(({ step, peaks }, i) => [
+      `${[1, ranks][i]}`,
+      `${step.toFixed(1)} s`,
+      GB(peaks.own),
+      GB(peaks.resident),
+      GB(peaks.shares)
+    ])
+  )
+  const isSame = one.adapter().equals(several.adapter())
+  console.log(`adapters: ${isSame ? "the same bytes" : "other bytes"}`)
+  if (!isSame) process.exitCode = 1
+}
+
+try {
+  console.log(setting())
+  await (ranks > 1 ? printRanks() : printSteps())
 } finally {
   rmSync(folder, { recursive: true })
 }
