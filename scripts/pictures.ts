@@ -2,17 +2,18 @@
  * Takes the pictures of the studio, with Chromium:
  *
  *   bun scripts/pictures.ts                   those of docs/images/, of real runs and a study on the movie sentences, in about six minutes
- *   bun scripts/pictures.ts --every FOLDER    every page and state at three widths, light and dark, into a folder to look at
+ *   bun scripts/pictures.ts --every FOLDER    every page and state at three widths, light and dark, into a folder to look at; lists what axe-core finds
  *   … --only "run|new.*"                      of those pages alone, by their names
  *   … --runs FOLDER                           of the runs and the study in a folder, which are not trained again; of its other runs, too
  *
- * The conversation in docs/images/ is of a run that takes longer, and stays.
+ * The conversation in docs/images/ needs examples/models/smollm2 (`bun scripts/smollm2.ts`); without it that picture stays.
  */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import type { Page } from "playwright-core"
+import { violationsEverywhere } from "../test/browser/axe.ts"
 import { launch, openPage } from "../test/browser/chromium.ts"
 import { openStudio } from "../test/browser/studio.ts"
 import { cli, run, succeed } from "../test/e2e/fixtures.ts"
@@ -112,6 +113,26 @@ const picturesOfDocs = async () => {
   await page.keyboard.press("Enter")
   await page.getByText(/^Ready:/).waitFor()
   await keep("new")
+
+  if (existsSync(join(repository, "examples", "models", "smollm2"))) {
+    if (!existsSync(join(folder, "runs", "json-answers")))
+      await command([
+        "train",
+        join(repository, "examples", "smollm2", "json-answers.json"),
+        "--out",
+        "runs/json-answers"
+      ])
+    await goTo("try/runs%2Fjson-answers", (shown) => shown.getByLabel("Your message").waitFor())
+    await page
+      .getByLabel("Your message")
+      .fill("Port Louis is the capital of Mauritius. Write country and capital as JSON.")
+    await page.getByRole("button", { name: "Send", exact: true }).click()
+    await page.getByRole("article", { name: "Turn 1" }).waitFor()
+    await page.getByRole("button", { name: "Send", exact: true }).waitFor()
+    await page.getByLabel("Show probabilities").check()
+    await page.getByRole("toolbar").first().getByRole("button", { name: "capital" }).hover()
+    await keep("chat")
+  }
   await studio.close()
 }
 
@@ -289,6 +310,7 @@ const picturesOfEvery = async (into: string) => {
         await keep(join(into, `${name}-${width}-${colorScheme}.png`))
       }
     }
+    for (const line of await violationsEverywhere(page)) console.log(`${name}: ${line}`)
   }
   await full.studio.close()
   await empty.studio.close()

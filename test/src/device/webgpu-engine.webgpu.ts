@@ -168,6 +168,6 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
 test("a program binds no more buffers than every implementation grants", () => {
   const buffers = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`x${i}`, read("f32")]))
   expect(() => program({ name: "Nine", buffers, words: {}, workgroup: 1, body: "" })).toThrow(
-    "Nine binds 9 buffers, more than 8"
+    "Nine binds 9 buffers: the maximum is 8"
   )
 })
