@@ -66,6 +66,7 @@ export const modules = {
 
 const TYPES = {
   buffer: "uint32_t",
+  far: "int64_t",
   u32: "int32_t",
   i32: "int32_t",
   f32: "float",

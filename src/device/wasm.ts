@@ -16,6 +16,7 @@ import {
   kernelModuleFor,
   memoryOf,
   openLibrary,
+  outsideOf,
   type StartPool,
   startEngine,
   type WasmBackend,
@@ -130,7 +131,9 @@ const openModule = async (wasm: WasmModule, threads: number, options: WasmOption
   collectGarbage(wasmInternals, memory)
   const library = options.native === undefined ? undefined : openLibrary(options.native)
   if (library !== undefined) askForLargePages(memory)
-  const started = await startEngine(wasmInternals, module, memory, threads, pool, library && heapOf(library, memory))
+  const outside = library?.privateMemory && outsideOf(wasmInternals, library.privateMemory)
+  const heap = library && heapOf(library, memory, outside)
+  const started = await startEngine(wasmInternals, module, memory, threads, pool, heap)
   await useBackend("wasm", backend) // sets up the stock kernels, which ours call
   const uninstallKernels = installWasmKernels()
   const uninstallEngine = installWasmEngine(wasmInternals, started)

@@ -47,6 +47,7 @@ export interface Moved<T> {
 const adam = list({
   name: "adam",
   reads: ["g", "m", "v"],
+  state: { first: "m", second: "v" },
   words: { b1: "f32", b2: "f32", c: "f32", e: "f32" },
   body: ({ g, m, v, b1, b2, c, e }) => {
     const first = add(mul(m, b1), g)

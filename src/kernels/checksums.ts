@@ -1,12 +1,12 @@
 /** SHA-256 of each compiled file of this package, written by `bun run kernels`. */
 export const checksums: Readonly<Record<string, string>> = {
-  "kernels-darwin-arm64.dylib": "aca8d65f090dfc1a99c924e1850079ed9bf1a3212e76d25b9ca245230768faaf",
-  "kernels-darwin-x64.dylib": "b4f3654ac97168428948715fc3fa6f2181312c3cc4c5863b9efb043f5b27a315",
-  "kernels-linux-arm64.so": "da3f85a90f2dbbf0921786027394260ceca3f3878bedc8ae252cdd96de8895a4",
-  "kernels-linux-x64.so": "3db5fe6979da11f024efa039613b9b797fa23bf0fe885ebe2a917f17f93bd5f7",
-  "kernels-win32-x64.dll": "1b3964fc12a1609f34d9e49bb12a144d2fa141183818f6e0a9bdaec609dd7c9b",
-  "kernels-fused-shared.wasm": "94724c5a7dd5447f307d45a4a1589495f7aa75c22b073a3fb9c1825f738a3548",
-  "kernels-fused.wasm": "793c77529f3f842242b41e12ec7df95464f17e63c8175642075e6338d0e7d9db",
-  "kernels-shared.wasm": "43c778be2897cd4f20d4f68729c78f16d6b5aef992b1c4ce6d60516126186440",
-  "kernels.wasm": "f86ceb885b60dbcb3729a0947798b182290ca64fc8cf0bbeea67a4e09067560e"
+  "kernels-darwin-arm64.dylib": "410d4a36e025fa7009aa866a1bd887e0520ead63dd85ca50bcea828f00dfbb2c",
+  "kernels-darwin-x64.dylib": "a548e2173a1ce854f1f5246d0bcedeab4ced08043e30ce350dfe6d06ba123096",
+  "kernels-linux-arm64.so": "9443770cee6618dba30f426b1a7104a9cce473a241e52fbbb83f075a09b0ba25",
+  "kernels-linux-x64.so": "0839b102c84772a5d2ec4ca09d1f3f4957532608438fd0476e4b3d47350c65dd",
+  "kernels-win32-x64.dll": "f689af911941d6056e21682d1407027cfcb19e55ff5c1dbc579066d3c93b4015",
+  "kernels-fused-shared.wasm": "aa7fed67e8049fc69fc53f836e56f7084579fa2fabc239118113a5feac7e2ddf",
+  "kernels-fused.wasm": "1842a77e4292073456cf24a448d0d7891d58b857815472f2c9e98de738b5bc6b",
+  "kernels-shared.wasm": "485f0bb6175512155c23a368717aab90445302b6a1fbf9ac7e110f0f7bd65bc0",
+  "kernels.wasm": "3623e3c3b3de2de58bd9cd4a16fd0801ec4a0015a736d6ac980658fbc44fa21e"
 }

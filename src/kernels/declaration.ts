@@ -25,6 +25,8 @@ export interface BufferType {
   readonly element: ElementType
   readonly writes: boolean
   readonly optional: boolean
+  /** whether it may lie outside of the heap: its address, from where the heap begins, has 64 bits */
+  readonly far?: boolean
 }
 
 /** Buffers of a kernel, by name. */
@@ -50,6 +52,9 @@ export const writes = <Names extends string>(element: ElementType, ...names: Rea
   all(write(element), names)
 /** Declares a buffer that a call may omit; its address is 0 then. Only on wasm. */
 export const optional = <B extends BufferType>(buffer: B) => ({ ...buffer, optional: true }) as const
+
+/** Declares a buffer that may lie outside of the heap, where large state does on native. */
+export const far = <B extends BufferType>(buffer: B) => ({ ...buffer, far: true }) as const
 
 type OptionalOf<B> = { [K in keyof B]: B[K] extends { readonly optional: true } ? K : never }[keyof B]
 
@@ -108,7 +113,7 @@ export interface Kernel<
 /** A field of a kernel's arguments. */
 export interface Field {
   readonly name: string
-  readonly type: "buffer" | WordType
+  readonly type: "buffer" | "far" | WordType
   readonly optional: boolean
   /** position in 32-bit words, from the first argument or from the start of the entry */
   readonly at: number
@@ -136,14 +141,18 @@ const placed = (types: EntryTypes): readonly [fields: ReadonlyArray<Field>, size
   let end = 0
   const fields = Object.entries(types).map(([name, type]): Field => {
     const word = typeof type === "string"
-    const size = type === "f64" ? 2 : 1
+    const own = word ? type : type.far === true ? "far" : "buffer"
+    const size = isWide(own) ? 2 : 1
     const at = Math.ceil(end / size) * size
     end = at + size
-    return { name, type: word ? type : "buffer", optional: !word && type.optional, at }
+    return { name, type: own, optional: !word && type.optional, at }
   })
-  // an entry of float64 begins where one may lie
-  return [fields, fields.some(({ type }) => type === "f64") ? Math.ceil(end / 2) * 2 : end]
+  // an entry of 64 bits begins where they may lie
+  return [fields, fields.some(({ type }) => isWide(type)) ? Math.ceil(end / 2) * 2 : end]
 }
+
+/** Whether a field has two words. */
+const isWide = (type: Field["type"]): boolean => type === "f64" || type === "far"
 
 const IMPLICIT = {
   split: { perChunk: "i32" },
@@ -184,7 +193,7 @@ export const declareKernel = <
   const [fields, size] = placed(Object.fromEntries(all))
   const [entryFields, entrySize] = placed(entry)
   const className = kernel.structure ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
-  const aligned = entryFields.some(({ type }) => type === "f64") ? Math.ceil(size / 2) * 2 : size
+  const aligned = entryFields.some(({ type }) => isWide(type)) ? Math.ceil(size / 2) * 2 : size
   const fieldsBySource: Fields = {
     words: fields.filter(({ name }) => name in words),
     buffers: fields.filter(({ name }) => name in buffers),

@@ -12,6 +12,7 @@ import { list } from "./expression/kernel.ts"
 const lion = list({
   name: "lion",
   reads: ["m", "g"],
+  state: { moment: "m" },
   words: { b1: "f32", rest1: "f32", b2: "f32", rest2: "f32" },
   body: ({ m, g, b1, rest1, b2, rest2 }) => {
     const c = add(mul(m, b1), mul(g, rest1))

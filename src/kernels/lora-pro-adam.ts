@@ -9,7 +9,7 @@
 import type { Tensor, Tensor2D, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import { type AdamRates, adamMoves } from "./adam.ts"
-import { declareKernel, reads, writes } from "./declaration.ts"
+import { declareKernel, far, read, write, writes } from "./declaration.ts"
 import { defineKernel } from "./kernel.ts"
 import {
   exceedsWebgpu,
@@ -23,7 +23,7 @@ import {
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { bounded, groupsOf, listed, named } from "./tensor-lists.ts"
 import { cutItems, fitting } from "./wasm/cuts.ts"
-import type { WasmEngine } from "./wasm/engine.ts"
+import { successorOf, type WasmEngine } from "./wasm/engine.ts"
 import { ALIGNED, codeOf, costOfPairs, inPanels, type PairSizes, scratchOfPairs, wholePanels } from "./wasm/lora-pro.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
@@ -84,8 +84,8 @@ const kernelOf = (name: string) =>
     words: { x: "u32", b1: "f32", b2: "f32", c: "f32", e: "f32" },
     entry: {
       ...PAIR_ENTRY,
-      ...reads("f32", "M", "V"),
-      ...writes("f32", "nextM", "nextV", "left", "right", "packed", "transposed", "tall", "parts"),
+      ...({ M: far(read("f32")), V: far(read("f32")), nextM: far(write("f32")), nextV: far(write("f32")) } as const),
+      ...writes("f32", "left", "right", "packed", "transposed", "tall", "parts"),
       /** perPart: rows of a part */
       ...({ scale: "f32", perPart: "u32" } as const)
     }
@@ -100,8 +100,8 @@ const KERNELS = {
 const entryOf = (group: ReadonlyArray<TensorInfo>, scale: number, engine: WasmEngine) => {
   const pair = pairEntry(group)
   const [M, V] = group.slice(PAIR_INPUTS) as [TensorInfo, TensorInfo]
-  const [dA, dB, nextM, nextV] = [pair.A, pair.B, M, M].map(({ shape }) => engine.output(shape))
-  const outputs = { dA: dA!, dB: dB!, nextM: nextM!, nextV: nextV! }
+  const [dA, dB] = [engine.output(pair.A.shape), engine.output(pair.B.shape)]
+  const outputs = { dA, dB, nextM: successorOf(engine, M), nextV: successorOf(engine, V) }
   return { ...pair, M, V, ...outputs, scale, perPart: partsOf(pair)[0] }
 }
 

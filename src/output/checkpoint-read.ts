@@ -20,6 +20,7 @@ import * as Schema from "effect/Schema"
 import type { Adapted } from "../../adapters/index.ts"
 import { cut } from "../boundary/index.ts"
 import { readJsonFile, readTextFile } from "../files/index.ts"
+import { stateTensor } from "../kernels/index.ts"
 import type { Network } from "../models/index.ts"
 import { Elsewhere, layoutAt, tensorsWithin } from "../optimizers/index.ts"
 import { RankError } from "../ranks/index.ts"
@@ -221,7 +222,9 @@ const uploadedTensors = (
     const uploaded = new Map<string, tf.Tensor>()
     yield* forEachTensorOfFirst(stored, ({ data, shape }, tensor) =>
       Effect.sync(() => {
-        if (wanted(tensor)) uploaded.set(tensor.name, tf.tensor(data, [...shape], "float32"))
+        if (!wanted(tensor)) return
+        const made = tensor.name.startsWith("optimizer.") ? stateTensor(data, shape) : tf.tensor(data, [...shape])
+        uploaded.set(tensor.name, made)
       })
     ).pipe(Effect.mapError((error) => (error instanceof RankError ? error : unreadable(folder, error))))
     return uploaded

@@ -24,10 +24,11 @@
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { declareKernel, read, write } from "../declaration.ts"
+import { declareKernel, far, read, write } from "../declaration.ts"
 import { defineKernel, type KernelDefinition } from "../kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "../tensor-lists.ts"
 import { runLists } from "../wasm/cuts.ts"
+import { successorOf } from "../wasm/engine.ts"
 import { programs } from "../webgpu/loaded.ts"
 import {
   type ColumnKernel,
@@ -144,9 +145,13 @@ export const list = <
   body: Body<Read | Scalar, Write, W> & {
     readonly reads: ReadonlyArray<Read>
     readonly scalars?: ReadonlyArray<Scalar>
+    /** outputs that replace an input, wherever that lies: state between steps */
+    readonly state?: Readonly<Partial<Record<NoInfer<Write>, Read>>>
   }
 ): ((lists: Lists<Read, Scalar>, words: Attributes<W>) => Lists<Write>) => {
-  const { name, reads, scalars = [] } = body
+  const { name, reads, scalars = [], state = {} } = body
+  const replaced: Readonly<Record<string, Read | undefined>> = state
+  const farNames = [...Object.keys(replaced), ...Object.values(replaced)]
   const sources = { ...all(scalars, () => "scalar"), ...all(reads, () => "buffer") }
   const { buffers, ...rest } = expressionOf(body, sources as Record<Read | Scalar, "scalar" | "buffer">)
   const expression: ExpressionKernel = {
@@ -159,7 +164,7 @@ export const list = <
       entry: {
         ...all(
           Object.keys(buffers).filter((buffer) => !scalars.includes(buffer as Scalar)),
-          (buffer) => buffers[buffer]!
+          (buffer) => (farNames.includes(buffer) ? far(buffers[buffer]!) : buffers[buffer]!)
         ),
         size: "u32"
       }
@@ -190,7 +195,8 @@ export const list = <
         const first = tensors[reads[0]!]!
         const entry: Record<string, TensorInfo> = { ...tensors }
         for (const name of writes) {
-          entry[name] = engine.output(first.shape)
+          const before = replaced[name]
+          entry[name] = before === undefined ? engine.output(first.shape) : successorOf(engine, tensors[before]!)
           outputs.push(entry[name])
         }
         return Object.assign(entry, { size: sizeOf(first) })

@@ -1,6 +1,7 @@
 /** Replaces a wasm module's kernels with native ones, on its memory. `library.ts` opens the library; pages load neither. */
 import type { Foreign, Pointer } from "../../ffi/index.ts"
-import type { Bfloat16, WasmEngine } from "../wasm/engine.ts"
+import type { Bfloat16, Outside, WasmEngine } from "../wasm/engine.ts"
+import type { PrivateMemory } from "./outside.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
 /** A kernel of the library. Arguments are byte addresses within the heap at `heap`. */
@@ -16,6 +17,9 @@ export interface NativeLibrary {
   readonly kernels: ReadonlyMap<string, NativeKernel>
   readonly bfloat16: () => ReadonlyArray<Bfloat16>
   readonly pointerTo: Foreign["pointerTo"]
+  readonly addressOf: Foreign["addressOf"]
+  /** absent where this package asks the system for none */
+  readonly privateMemory: PrivateMemory | undefined
   /** absent on Windows */
   readonly mapFile: WasmEngine["mapFile"]
 }
@@ -24,8 +28,10 @@ export interface NativeLibrary {
 export interface Heap {
   readonly file: string
   /** what an engine has of the library instead of the module */
-  readonly engine: Pick<WasmEngine, "cuts" | "mapFile" | "bfloat16">
+  readonly engine: Pick<WasmEngine, "cuts" | "mapFile" | "bfloat16" | "outside">
   pointer: Pointer
+  /** machine address of `pointer` */
+  base: number
   /** Must be called after the memory has grown, since its address may change. */
   readonly moved: () => void
   /** Returns the kernels of a wasm module, with those that the library also has replaced by the library's. */
@@ -36,15 +42,18 @@ type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
 /** Returns a wasm memory as the heap of a library's kernels. */
 export const heapOf = (
-  { file, kernels: own, pointerTo, mapFile, bfloat16 }: NativeLibrary,
-  memory: WebAssembly.Memory
+  { file, kernels: own, pointerTo, addressOf, mapFile, bfloat16 }: NativeLibrary,
+  memory: WebAssembly.Memory,
+  outside?: Outside
 ): Heap => {
   const heap: Heap = {
     file,
-    engine: { cuts: NATIVE_CUTS, mapFile, bfloat16 },
+    engine: { cuts: NATIVE_CUTS, mapFile, bfloat16, outside },
     pointer: undefined,
+    base: 0,
     moved: () => {
       heap.pointer = pointerTo(new Uint8Array(memory.buffer))
+      heap.base = addressOf(heap.pointer)
     },
     inPlaceOf: (kernels, names) =>
       kernels.map((kernel, i) => {

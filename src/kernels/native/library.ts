@@ -1,6 +1,7 @@
 /** Opens the library of native kernels (`c/`) for this platform. */
 import { type Foreign, foreign, openSystemLibrary } from "../../ffi/index.ts"
 import type { NativeLibrary } from "./heap.ts"
+import type { PrivateMemory } from "./outside.ts"
 
 const runtime = (): Foreign => {
   const found = foreign()
@@ -27,7 +28,7 @@ const KERNEL = { parameters: ["pointer", "u32", "i32", "u32"], result: "void" } 
  */
 export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_INSTRUCTIONS"]): NativeLibrary => {
   const foreign = runtime()
-  const { open, text, pointerTo } = foreign
+  const { open, text, pointerTo, addressOf } = foreign
   const { describe, bfloat16 } = open(file, {
     describe: { parameters: [], result: "pointer" },
     bfloat16: { parameters: [], result: "pointer" }
@@ -56,6 +57,8 @@ export const openLibrary = (file: string, wanted = process.env["TFJS_LORA_PRO_IN
             .map((name) => ({ name, operands: OPERANDS[name]! }))
         : [],
     pointerTo,
+    addressOf,
+    privateMemory: process.platform === "win32" ? undefined : privateMemoryOf(foreign),
     mapFile: process.platform === "win32" ? undefined : mappingOf(foreign, file)
   }
 }
@@ -73,6 +76,37 @@ const mappingOf = ({ open, text, pointerTo, addressOf }: Foreign, library: strin
     const address = at === null ? 0 : addressOf(at)
     if (address === 0) throw new Error(text(calls.map_error()))
     return { address, unmap: () => void calls.unmap_file(at, bytes) }
+  }
+}
+
+/** PROT_READ and PROT_WRITE; MAP_PRIVATE and MAP_ANONYMOUS, by system. */
+const READ_AND_WRITE = 3
+const PRIVATE = process.platform === "darwin" ? 0x1002 : 0x22
+
+/** What asks the system for pages; undefined with a C library that is not known. */
+const privateMemoryOf = (runtime: Foreign): PrivateMemory | undefined => {
+  try {
+    const { mmap, munmap } = openSystemLibrary(runtime, {
+      mmap: { parameters: ["pointer", "u64", "i32", "i32", "i32", "u64"], result: "pointer" },
+      munmap: { parameters: ["pointer", "u64"], result: "i32" }
+    })
+    const { pointer, addressOf, view } = runtime
+    return {
+      allocate: (bytes) => {
+        const at = mmap(null, bytes, READ_AND_WRITE, PRIVATE, -1, 0)
+        const address = at === null ? 0 : addressOf(at)
+        // −1 is a failure
+        if (address === 0 || address > Number.MAX_SAFE_INTEGER)
+          throw new Error(
+            `the system gives no ${Math.ceil(bytes / 1e6)} MB of memory for a tensor of ${bytes / 4} numbers`
+          )
+        return address
+      },
+      free: (address, bytes) => void munmap(pointer(address), bytes),
+      view: (address, bytes) => view(pointer(address), bytes)
+    }
+  } catch {
+    return undefined
   }
 }
 

@@ -35,7 +35,8 @@ export const writeArguments = (
   kernel: Kernel<BufferTypes, WordTypes, EntryTypes>,
   buffers: Readonly<Record<string, Buffer | undefined>>,
   words: Readonly<Record<string, number>>,
-  { entries = [], perChunk = 0, chunks = 1 }: Work<EntryTypes>
+  { entries = [], perChunk = 0, chunks = 1 }: Work<EntryTypes>,
+  farAddressOf = addressOf
 ): number => {
   const { name, split, entry = {} } = kernel
   const size = layout.size + entries.length * layout.entrySize
@@ -51,9 +52,11 @@ export const writeArguments = (
         i32[start + at] = 0
         continue
       }
-      if (type === "buffer") {
+      if (type === "buffer" || type === "far") {
         if (typeof value !== "object" || value === null) return false
-        i32[start + at] = addressOf(value)
+        const address = type === "far" ? farAddressOf(value) : addressOf(value)
+        i32[start + at] = address
+        if (type === "far") i32[start + at + 1] = Math.floor(address / 2 ** 32)
       } else if (typeof value !== "number") return false
       else if (type === "f32") f32[start + at] = value
       else if (type === "f64") f64[(start + at) / 2] = value

@@ -6,7 +6,7 @@
  * independent chunks. The device that opens a wasm backend provides the engine for it (`threads.ts`); a wasm backend
  * that somebody else opened has none, and kernels fall back to their reference there.
  */
-import type { TensorInfo } from "@tensorflow/tfjs-core"
+import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import type { BuffersOf, BufferTypes, EntryOf, EntryTypes, Kernel, WordsOf, WordTypes } from "../declaration.ts"
 import type { ProductCuts } from "./product-cuts.ts"
 
@@ -43,6 +43,20 @@ export interface Bfloat16 {
   readonly operands: number
 }
 
+/** Tensors in private memory outside of the heap. Kernels reach them by fields that are declared `far`; whatever else touches one moves it into the heap. */
+export interface Outside {
+  /** Returns the machine address of a tensor; undefined: it lies in the heap. */
+  readonly addressOf: (tensor: TensorInfo) => number | undefined
+  /** Creates a float32 tensor with undefined contents. */
+  readonly output: (shape: ReadonlyArray<number>) => Tensor
+  /** Creates a float32 tensor of these values, or of zeros. */
+  readonly tensor: (shape: ReadonlyArray<number>, values?: Float32Array) => Tensor
+}
+
+/** Returns a float32 tensor with undefined contents and the shape of `before`, which it replaces: where that one lies. */
+export const successorOf = (engine: WasmEngine, before: TensorInfo): TensorInfo =>
+  engine.outside?.addressOf(before) === undefined ? engine.output(before.shape) : engine.outside.output(before.shape)
+
 /** Engine that runs kernels on a wasm backend's memory. */
 export interface WasmEngine {
   /** Maps a file of `bytes` bytes; absent if the kernels read no mapped files. Throws with a reason. */
@@ -58,8 +72,10 @@ export interface WasmEngine {
   readonly cuts: ProductCuts
   /** number of threads: this one and its workers */
   readonly threads: number
-  /** Returns the byte address of a buffer's first element. */
+  /** Returns the byte address of a buffer's first element, which is moved into the heap if it lies outside. */
   readonly address: (buffer: Buffer) => number
+  /** Memory outside of the heap, which ends at 4 GiB; absent if the kernels reach none. */
+  readonly outside?: Outside | undefined
   /** Creates a float32 tensor with undefined contents. */
   readonly output: (shape: ReadonlyArray<number>) => TensorInfo
   /** Disposes a tensor of `output` that is not returned to a caller. */

@@ -2,6 +2,7 @@
 export { checksums } from "../checksums.ts"
 export { heapOf } from "../native/heap.ts"
 export { askForLargePages, libraryFile, openLibrary } from "../native/library.ts"
+export { outsideOf } from "../native/outside.ts"
 export { disagreement } from "../native/probe.ts"
 export { memoryOf, type WasmBackend, type WasmModule, wasmBackend } from "./backend.ts"
 export { kernelModuleFor } from "./binary.ts"

@@ -118,6 +118,12 @@ export const startEngine = async (
   const addressOf: WasmEngine["address"] = (buffer) =>
     "address" in buffer ? buffer.address : backend.dataIdMap.get(buffer.dataId).memoryOffset
 
+  /** From where the heap begins. */
+  const farAddressOf: WasmEngine["address"] = (buffer) => {
+    const outside = "address" in buffer ? undefined : native?.engine.outside?.addressOf(buffer)
+    return outside === undefined ? addressOf(buffer) : outside - native!.base
+  }
+
   const prepare = (scratchBytes: number): readonly [at: number, bytes: number] => {
     const ensured = scratch.ensure(scratchBytes)
     // memory that has grown has another buffer
@@ -149,8 +155,13 @@ export const startEngine = async (
 
   const run: WasmEngine["run"] = (kernel, buffers, values, work = {}) => {
     const layout = layoutOf(kernel)
-    const room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
-    const chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work)
+    let room: ReturnType<typeof prepare>
+    let chunks: number
+    // a buffer from outside makes the memory grow
+    do {
+      room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
+      chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work, farAddressOf)
+    } while (words.buffer !== memory.buffer)
     const index = names.indexOf(kernel.name)
     if (index < 0) throw new Error(`the wasm binaries lack the kernel ${kernel.name}: build them with bun run kernels`)
     compute(index, chunks, room)

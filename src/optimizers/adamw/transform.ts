@@ -10,9 +10,9 @@
  *
  * Shapes: m, v, u as g. The step count is a number on the host, so nothing is read from the device.
  */
-import * as tf from "@tensorflow/tfjs-core"
+import type * as tf from "@tensorflow/tfjs-core"
 import { adamSettings, adamwSettings, settled } from "../../../schemas/index.ts"
-import { type AdamDecays, adamMoves, ratesAt } from "../../kernels/index.ts"
+import { type AdamDecays, adamMoves, ratesAt, stateZeros } from "../../kernels/index.ts"
 import { type Trainable, tensorsOf, withTensors } from "../../tensors/index.ts"
 import { addDecayedWeights } from "../decay.ts"
 import type { PlannedMoments, Rates } from "../optimizer.ts"
@@ -51,7 +51,7 @@ export interface AdamTransform extends Transform<AdamState> {
 /** Returns whether a transform is `scaleByAdam`. */
 export const isAdam = (transform: Transform): transform is AdamTransform => "adam" in transform
 
-const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map((tensor) => tf.zerosLike(tensor))
+const zerosOf = (params: Trainable): ReadonlyArray<tf.Tensor> => tensorsOf(params).map(({ shape }) => stateZeros(shape))
 
 /**
  * Creates Adam without learning rate (arXiv 1412.6980): u = m̂ / (√v̂ + ε), with m and v the moments of the updates, and bias correction counted

@@ -15,9 +15,9 @@
  *
  * const optimizer = chain(scaleByLion(), scaleByLearningRate(1e-4))
  */
-import * as tf from "@tensorflow/tfjs-core"
+import type * as tf from "@tensorflow/tfjs-core"
 import { lionSettings, settled, wholeSettings } from "../../../schemas/index.ts"
-import { lionMoves } from "../../kernels/index.ts"
+import { lionMoves, stateZeros } from "../../kernels/index.ts"
 import { tensorsOf, withTensors } from "../../tensors/index.ts"
 import { addDecayedWeights } from "../decay.ts"
 import { type Schedule, scaleByLearningRate } from "../schedule.ts"
@@ -38,7 +38,7 @@ export type LionState = ReadonlyArray<tf.Tensor>
 export const scaleByLion = (options: LionMoments = {}): Transform<LionState> => {
   const moments = settled("scaleByLion", lionSettings, options)
   return {
-    init: (params) => tensorsOf(params).map((tensor) => tf.zerosLike(tensor)),
+    init: (params) => tensorsOf(params).map(({ shape }) => stateZeros(shape)),
     update: (updates, state) => {
       const { u, moment } = lionMoves(tensorsOf(updates), state, moments)
       return { updates: withTensors(updates, u), state: moment }

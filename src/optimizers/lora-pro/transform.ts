@@ -36,6 +36,7 @@ import {
   loraProAdamMoves,
   loraProDirections,
   ratesAt,
+  stateZeros,
   theoremThrough,
   type Whitening,
   type XChoice
@@ -237,7 +238,7 @@ const adamInside = (inner: AdamTransform, sharing: PairSharing | undefined): Inn
           const owner = owners?.[i]
           return momentsOf(
             owner === undefined || owner === sharing?.rank
-              ? () => tf.zeros([site.out, site.in])
+              ? () => stateZeros([site.out, site.in])
               : () => new Elsewhere(owner, [site.out, site.in])
           )
         }),
