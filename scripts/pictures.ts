@@ -231,14 +231,14 @@ const picturesOfEvery = async (into: string) => {
         await page.getByText("No run matches").waitFor()
         // the list remembers
         await page.getByRole("searchbox").fill("")
-        await page.getByLabel("Show", { exact: true }).selectOption("Archived")
+        await page.getByLabel(/^Show/).selectOption("Archived")
       }
     },
     {
       name: "runs-removal",
       place: "runs",
       reach: async (page) => {
-        await page.getByLabel("Show", { exact: true }).selectOption({ index: 0 })
+        await page.getByLabel(/^Show/).selectOption({ index: 0 })
         await page.getByRole("button", { name: "Remove lora", exact: true }).click()
       }
     },

@@ -74,7 +74,7 @@ export const chartOptions = (
     ...(kind === "dashed" || kind === "points" ? { dash: [5, 4] } : {}),
     points: kind === "points" || x.length === 1 ? { show: true, size: 8, fill: inColour(colour) } : { show: false },
     spanGaps: true,
-    value: (_, value) => format(value)
+    value: (_, value, __, at) => (at === null && value === null ? "" : format(value))
   })
   return {
     width: Math.max(240, width),
@@ -84,7 +84,7 @@ export const chartOptions = (
       { ...axis, incrs: wholeSteps, size: 32 },
       { ...axis, size: 58 }
     ],
-    series: [{ label: "step", value: (_, value) => format(value) }, ...series.map(styled)],
+    series: [{ label: "step", value: (_, value) => (value === null ? "" : format(value)) }, ...series.map(styled)],
     legend: { markers: { width: 3, dash: (_, i) => (series[i - 1]?.kind === "dashed" ? "dashed" : "solid") } },
     // dragging over one chart shows the same steps in all of them, a double click all steps
     cursor: { drag: { x: true, y: false }, sync: { key: "run" } }

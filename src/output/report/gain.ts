@@ -134,7 +134,7 @@ export const gainOf = ({ run }: RunRecord, kind: ReportedKind): Gain | null => {
   const others = isSame || run.before === null ? "" : ` (${run.before.split}, ${counted(run.before.rows, "row")})`
   return {
     metric: capital(metric.label),
-    on: `${judged.split}, ${counted(judged.rows, "row")}`,
+    on: `${judged.split}, ${counted(judged.rows, "row")}${metric.better === "lower" ? " (lower is better)" : ""}`,
     after: mark(value),
     before: before === null ? null : mark(before),
     baseline: baseline === null ? null : mark(baseline),

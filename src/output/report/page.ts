@@ -166,11 +166,16 @@ p { margin: .5rem 0; max-width: 70ch; }
 .facts .long { grid-column: span 2; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 25rem), 1fr)); gap: 1.5rem 2rem; }
 .grid > * { min-width: 0; }
+.grid:has(.share) { display: flex; flex-wrap: wrap; }
+.grid:has(.share) > * { max-width: 100%; }
 figure { margin: 0; break-inside: avoid; }
 figcaption { font-weight: 600; margin-bottom: .25rem; }
 figcaption .quiet { font-weight: 400; font-size: .875rem; }
 .plot { min-height: 262px; }
 .u-legend { font-size: .8125rem; font-variant-numeric: tabular-nums; }
+.u-legend .u-value:empty { display: none; }
+.u-legend .u-series:has(.u-value:empty) th::after { content: none; }
+.u-legend .u-series:first-child:has(.u-value:empty) { display: none; }
 .u-legend .u-marker { border-width: 3px 0 0 !important; height: 0; width: 1.25em; }
 summary { font-size: .875rem; }
 .scroll { overflow-x: auto; max-width: 100%; }
@@ -246,7 +251,7 @@ const dataTable = (data: RunRecord["run"]["data"]): Html => html`<div class="scr
 <thead><tr><th scope="col">split</th><th scope="col">rows</th><th scope="col" class="text">classes and file</th></tr></thead>
 <tbody>${data.map(({ split, where, rows, classes }) => {
   const each = condensed(classes.map(({ label, rows }) => `${label} ${wholeNumber(rows)}`))
-  return html`<tr><th scope="row">${split}</th><td>${wholeNumber(rows)}</td><td class="text">${each}<br><span class="quiet">${where}</span></td></tr>`
+  return html`<tr><th scope="row">${split}</th><td>${wholeNumber(rows)}</td><td class="text">${each}${each !== "" && raw("<br>")}<span class="quiet">${where}</span></td></tr>`
 })}</tbody></table></div>`
 
 const condensed = (parts: ReadonlyArray<string>): string =>

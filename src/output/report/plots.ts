@@ -154,7 +154,7 @@ const lossPlot = (
     },
     ...evaluated(evaluations, x, ({ loss }) => loss)
   ]
-  return { id: "loss", title: "Loss", unit: "cross-entropy", logarithmic: false, x, series }
+  return { id: "loss", title: "Loss", unit: "", logarithmic: false, x, series }
 }
 
 /** A plot for each share that the first sentence speaks of. */

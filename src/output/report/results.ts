@@ -73,7 +73,7 @@ export const factsOf = (
         : `${wholeNumber(run.steps)} of ${wholeNumber(run.planned)}`
     ],
     ...(run.rate === undefined ? [] : [["Learning rate found before the first step", run.rate.reason] as const]),
-    ...(run.kept == null ? [] : [["Adapter", checkpointText(metrics, run.kept, run)] as const]),
+    ...(run.kept == null ? [] : [["Adapter", capital(checkpointText(metrics, run.kept, run))] as const]),
     ["Training time", duration(run.seconds)],
     ["Peak memory", byteSize(run.peakBytes)]
   ]
@@ -93,7 +93,7 @@ export const figure = (plot: Plot): Html => {
   const scale = plot.logarithmic ? ", logarithmic" : ""
   return html`<figure><figcaption>${plot.title} <span class="quiet">${plot.unit}${scale}</span></figcaption>
 <div class="plot" id="plot-${plot.id}" role="img" aria-label="${plot.title}. ${described(plot)}"></div>
-<details><summary class="quiet">in words</summary><p class="quiet">${described(plot)}</p></details></figure>`
+<details><summary class="quiet">In words</summary><p class="quiet">${described(plot)}</p></details></figure>`
 }
 
 /** Evaluations in order, with the baseline on the same rows. */
@@ -139,7 +139,7 @@ export const evaluationTable = (record: RunRecord, kind: ReportedKind): Html | n
   if (record.evaluations.length === 0) return null
   const { columns, rows, left } = evaluationRows(record, kind)
   return html`<section><h2>Evaluations</h2><div class="scroll" tabindex="0" role="region" aria-label="Evaluations"><table>
-<caption>In order${left > 0 && `; ${left} between the first ${FIRST_EVALUATIONS} and the last ${LAST_EVALUATIONS} are left out`}</caption>
+<caption>In order of step${left > 0 && `; ${left} between the first ${FIRST_EVALUATIONS} and the last ${LAST_EVALUATIONS} are left out`}</caption>
 <thead><tr>${columns.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
 <tbody>${rows.map(
     ([split, ...cells]) =>
@@ -205,7 +205,7 @@ ${mistakeList(run.mistakes, pictures)}</section>`
 const mistakeList = (mistakes: RunRecord["run"]["mistakes"], pictures: RunRecord["pictures"]): Html =>
   html`<ol class="mistakes">${mistakes.map(
     ({ text, textPair, label, predicted, probability, where }, i) =>
-      html`<li>${pictureOf(pictures[i], `${text}, labelled ${label}, predicted ${predicted}`)}<q>${text}</q>${textPair === undefined ? "" : html`<br><q>${textPair}</q>`}<p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong>${probability === undefined ? "" : ` at ${percent(probability)}`} · ${where}</p></li>
+      html`<li>${pictureOf(pictures[i], `${text}, labelled ${label}, predicted ${predicted}`)}<q>${text}</q>${textPair === undefined ? "" : html`<br><q>${textPair}</q>`}<p>labelled <strong>${label}</strong>, predicted <strong>${predicted}</strong>${probability === undefined ? "" : ` at ${percent(probability)}`} · <span title="${where}">${where.split("/").slice(-2).join("/")}</span></p></li>
 `
   )}</ol>`
 

@@ -94,6 +94,7 @@ describe("a gain", () => {
       test: evaluation("test", 0, 10, { error: after })
     })
     expect(gain(run(2, 1), of)).toMatchObject({
+      on: "test, 10 rows (lower is better)",
       interval: null,
       trust: { tone: "good", title: "Better than the model before training" }
     })

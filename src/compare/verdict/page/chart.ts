@@ -2,7 +2,7 @@
  * A small chart of lines and points as SVG within the page: without a script, in the reader's colour scheme, with a text equivalent for
  * screen readers.
  */
-import { number } from "../../../boundary/index.ts"
+import { number, scientific } from "../../../boundary/index.ts"
 import { type Html, html } from "../../../output/report/index.ts"
 import type { Curve } from "../curves.ts"
 
@@ -71,9 +71,9 @@ const MARKED = 30
 
 const coordinate = (value: number): string => value.toFixed(1)
 
-const axes = (x: Scale, y: Scale, names: Pick<Chart, "x" | "y">): Html => html`<g class="axis">
+const axes = (x: Scale, y: Scale, names: Pick<Chart, "x" | "y" | "rates">): Html => html`<g class="axis">
 ${y.ticks.map((tick) => html`<line class="rule" x1="${plot.left}" x2="${plot.right}" y1="${coordinate(y.at(tick))}" y2="${coordinate(y.at(tick))}"/><text x="${plot.left - 6}" y="${coordinate(y.at(tick) + 4)}" text-anchor="end">${number(tick, 6)}</text>`)}
-${x.ticks.map((tick) => html`<text x="${coordinate(x.at(tick))}" y="${plot.bottom + 15}" text-anchor="middle">${number(tick)}</text>`)}
+${x.ticks.map((tick) => html`<text x="${coordinate(x.at(tick))}" y="${plot.bottom + 15}" text-anchor="middle">${names.rates === undefined ? number(tick) : scientific(tick)}</text>`)}
 <text x="${(plot.left + plot.right) / 2}" y="${HEIGHT - 4}" text-anchor="middle">${names.x}</text></g>`
 
 const lineOf = ({ label, points, look }: Series, x: Scale, y: Scale): Html => {
@@ -131,6 +131,6 @@ export const chart = (spec: Chart): Html | null => {
 ${series.map((line) => lineOf(line, x, y))}
 ${chosen && html`<circle class="ring" cx="${coordinate(x.at(chosen[0]))}" cy="${coordinate(y.at(chosen[1]))}" r="7"/>`}</svg>
 <p class="legend">${series.length > 1 && series.map(({ label, look }) => html`<span class="${look}">${label}</span> `)}${note && html`<span class="quiet">${note}</span>`}</p>
-<details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>
+<details><summary class="quiet">In words</summary><p class="quiet">${words}</p></details></figure>
 `
 }

@@ -107,7 +107,7 @@ const losses = (curves: ReadonlyArray<MethodCurves>, nameOf: NameOf): Html | nul
       chart({
         title: nameOf(method, rank),
         x: "step",
-        y: "cross-entropy",
+        y: "",
         series: [
           ...(lora === undefined || method === "lora"
             ? []
@@ -179,7 +179,9 @@ const again = ({ study }: Verdict): Html => {
     ...flagOf[strategy],
     `--device ${study.device}`
   ]
-  const rates = methods.map((method) => `${method}: ${(learningRates[method] ?? []).join(", ")}`).join("; ")
+  const rates = methods
+    .map((method) => `${method}: ${(learningRates[method] ?? []).map((rate) => scientific(rate)).join(", ")}`)
+    .join("; ")
   return html`<section><h2>Repeat</h2><p>Save the plan above to a file; rates tried: ${rates}. Run the same command in the same folder again to resume.</p>
 <pre><code>${command(`compare plan.json ${flags.join(" ")}`)}</code></pre></section>`
 }

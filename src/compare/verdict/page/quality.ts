@@ -48,7 +48,7 @@ export const intervalChart = (measure: Measure, table: Table): Html | null => {
   const words = `${capital(measure.label)} on ${table.split}, mean and 95 % interval: ${scored.map((entry) => inWords(measure, entry)).join("; ")}.`
   return html`<figure class="wide"><figcaption>${capital(measure.label)} on ${table.split}, mean and 95 % interval over seeds <span class="quiet">${measure.unit}</span></figcaption>
 ${layouts.map((layout) => intervals(measure, scored, words, layout))}
-<details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>`
+<details><summary class="quiet">In words</summary><p class="quiet">${words}</p></details></figure>`
 }
 
 const intervals = (measure: Measure, scored: ReadonlyArray<Scored>, words: string, layout: Layout): Html => {
@@ -168,7 +168,7 @@ ${y.ticks.map((tick) => html`<line class="rule" x1="${frame.left}" x2="${frame.r
 ${x.ticks.map((tick) => html`<text x="${at(x, tick)}" y="${frame.bottom + 20}" text-anchor="middle">${number(tick)}</text>`)}
 <text x="${(frame.left + frame.right) / 2}" y="${frame.bottom + 38}" text-anchor="middle">${cost.unit}</text></g>
 ${points.map(({ entry, value }, i) => costPoint(measure, entry, x.at(value), y, labels[i]!))}</svg>
-<details><summary class="quiet">in words</summary><p class="quiet">${words}</p></details></figure>`
+<details><summary class="quiet">In words</summary><p class="quiet">${words}</p></details></figure>`
 }
 
 const costPoint = (measure: Measure, entry: Scored, x: number, y: Scale, label: number): Html => {

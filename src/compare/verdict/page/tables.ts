@@ -91,7 +91,7 @@ export const sweepTable = ({ sweeps, measure }: Verdict): Html | null => {
     )
   )
   const head = ["method", "rate", "validation loss", `validation ${measure.label}`, "runs", "failed", "of the steps"]
-  return html`<details><summary>all rates as a table</summary>${scrolled("Rates of the sweep", "Means over the sweep's seeds", head, rows)}</details>`
+  return html`<details><summary>All rates as a table</summary>${scrolled("Rates of the sweep", "Means over the sweep's seeds", head, rows)}</details>`
 }
 
 export const failedRuns = ({ results }: Verdict): Html | null => {

@@ -1,7 +1,7 @@
 /** A finished run: what it gained, then everything that this is made of. */
 import { type ComponentChildren, h } from "preact"
 import { useState } from "preact/hooks"
-import { byteSize } from "../../../../boundary/index.ts"
+import { byteSize, capital } from "../../../../boundary/index.ts"
 import { gainView } from "../../../../output/report/gain-view.ts"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
 import { FileLink } from "../../parts/files.tsx"
@@ -73,7 +73,7 @@ export const Result = ({
       {warnings.length === 0 ? null : (
         <ul class="run-warnings">
           {warnings.map((warning) => (
-            <li key={warning}>{warning}</li>
+            <li key={warning}>{capital(warning)}.</li>
           ))}
         </ul>
       )}
