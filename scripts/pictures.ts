@@ -128,7 +128,7 @@ const picturesOfDocs = async () => {
       .fill("Port Louis is the capital of Mauritius. Write country and capital as JSON.")
     await page.getByRole("button", { name: "Send", exact: true }).click()
     await page.getByRole("article", { name: "Turn 1" }).waitFor()
-    await page.getByRole("button", { name: "Send", exact: true }).waitFor()
+    await page.getByRole("button", { name: "Send", exact: true }).waitFor({ timeout: 300_000 })
     await page.getByLabel("Show probabilities").check()
     await page.getByRole("toolbar").first().getByRole("button", { name: "capital" }).hover()
     await keep("chat")
