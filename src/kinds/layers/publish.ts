@@ -173,7 +173,7 @@ const layersCard =
 /** Returns TypeScript that loads the adapter with the promise API of `tfjs-lora-pro/layers`, over a model that the reader loads. */
 const loadingCode = (adapter: string, source: string): string =>
   [
-    `In TypeScript, over the model that ${codeSpan(fileName(source))} was loaded as:`,
+    `In TypeScript, with the model loaded from ${codeSpan(fileName(source))}:`,
     fenced("ts", [
       'import { loadAdapter } from "tfjs-lora-pro/layers"',
       "",

@@ -60,7 +60,7 @@ export const resultOf = (id: string, { plan, kind }: PlanOfRun): Effect.Effect<R
     }
   })
 
-/** "In Python, with PEFT, from the folder that …:" without its colon; a heading without its marks. */
+/** "In Python, with PEFT, from the folder that …:" without its colon and the marks of code and headings. */
 const titleOf = (before: string): string => {
   const last = before
     .trim()
@@ -68,6 +68,7 @@ const titleOf = (before: string): string => {
     .at(-1)!
   return last
     .replace(/^#+\s*/, "")
+    .replaceAll("`", "")
     .replaceAll(/\s*\n\s*/g, " ")
     .replace(/:$/, "")
 }
