@@ -53,11 +53,11 @@ const adapterJson = (judged: JudgedPlan) => {
   const boundsOf = initBounds(judged)
   return {
     ...(from === undefined ? {} : { from }),
-    sites: selected.sites.map((one) => ({
-      name: one.site.name,
-      shape: [one.site.out, one.site.in],
-      ...one.options,
-      ...(boundsOf === undefined ? {} : { rankBounds: boundsOf(one) })
+    sites: selected.sites.map((selectedSite) => ({
+      name: selectedSite.site.name,
+      shape: [selectedSite.site.out, selectedSite.site.in],
+      ...selectedSite.options,
+      ...(boundsOf === undefined ? {} : { rankBounds: boundsOf(selectedSite) })
     })),
     savedParameters: selected.parameters,
     trainable,
@@ -82,7 +82,7 @@ type SelectedSites = ResolvedPlan["selected"]["sites"]
 
 /** Groups sites by their names; similar layers share a name. */
 const groupsOf = (sites: SelectedSites): ReadonlyArray<readonly [name: string, sites: SelectedSites]> => {
-  if (sites.length <= MOST_ROWS) return sites.map((one) => [one.site.name, [one]])
+  if (sites.length <= MOST_ROWS) return sites.map((selectedSite) => [selectedSite.site.name, [selectedSite]])
   const groups = Map.groupBy(sites, ({ site, options }) =>
     JSON.stringify([site.name.replace(/(?<=\.)\d+(?=\.)/g, "*"), site.out, site.in, options])
   )
@@ -104,10 +104,10 @@ const siteRows = (judged: JudgedPlan): ReadonlyArray<ReadonlyArray<string>> => {
     const { site, options } = all[0]!
     const { factors, dense } = method.size(site, options)
     const bounds = boundsOf?.(all[0]!)
-    const own = Object.entries(method.columns(options)).map(([column, value]) =>
+    const optionCells = Object.entries(method.columns(options)).map(([column, value]) =>
       column === "rank" && bounds !== undefined ? `${value} (${bounds.least} to ${bounds.most})` : String(value)
     )
-    return [name, `${site.out}×${site.in}`, ...own, wholeNumber(all.length * (factors + dense))]
+    return [name, `${site.out}×${site.in}`, ...optionCells, wholeNumber(all.length * (factors + dense))]
   })
   return [["site", "W", ...names, "trainable"], ...rows]
 }
@@ -126,7 +126,7 @@ const decidedFact = ({ selected, plan }: JudgedPlan): ReadonlyArray<PlanFact> =>
   const decides = initRanksOf(method, selected)
   if (decides === undefined) return []
   const { init, batches } = method.calibration!(selected.sites[0]!.options)!
-  const budget = selected.sites.reduce((sum, one) => sum + decides.bounds(one).planned, 0)
+  const budget = selected.sites.reduce((sum, selectedSite) => sum + decides.bounds(selectedSite).planned, 0)
   return [
     {
       name: "ranks",
@@ -245,10 +245,10 @@ export const describePlan = (kind: RunKind, resolved: ResolvedPlan): string => {
 
 /** Formats counts: "each has 2", "1 has 1, 2 have 2". */
 const countsText = (counts: ReadonlyArray<number>): string => {
-  const processes = Map.groupBy(counts, (own) => own)
+  const processes = Map.groupBy(counts, (count) => count)
   if (processes.size === 1) return `each has ${wholeNumber(counts[0]!)}`
   return [...processes]
-    .map(([own, { length }]) => `${length} ${length === 1 ? "has" : "have"} ${wholeNumber(own)}`)
+    .map(([count, { length }]) => `${length} ${length === 1 ? "has" : "have"} ${wholeNumber(count)}`)
     .join(", ")
 }
 
@@ -263,7 +263,7 @@ export const describeProcesses = ({
   connections
 }: ProcessesEstimate): string => {
   const most = Math.max(...state)
-  const held =
+  const stateText =
     most === stateAlone
       ? `${byteSize(most)} on each`
       : `${byteSize(most)} at most per process (${byteSize(stateAlone)} in total): each holds the moments of its layers`
@@ -273,13 +273,13 @@ export const describeProcesses = ({
     ...(moves === 0 ? [] : [`${byteSize(moves)} of moves`]),
     ...(whitenings === 0 ? [] : [`on wasm and native ${byteSize(whitenings)} of whitenings`])
   ]
-  const all = microBatches.reduce((sum, own) => sum + own, 0)
+  const all = microBatches.reduce((sum, count) => sum + count, 0)
   const [least, greatest] = [Math.min(...microBatches), Math.max(...microBatches)]
   const waits =
     uneven === 0 ? "" : `; processes with ${least} wait ${percent(uneven)} of the time of those with ${greatest}`
   return [
     `processes  ${count}, for the ${wholeNumber(all)} micro-batches of a step: ${countsText(microBatches)}${waits}`,
-    `state      optimizer: ${held}`,
+    `state      optimizer: ${stateText}`,
     `transfers  to each process per step: ${parts.join(", ")}`,
     ...connections.map(({ name, network, step }) => {
       const share =

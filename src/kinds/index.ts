@@ -68,18 +68,18 @@ export const resolvePlan = (
   Effect.gen(function* () {
     const metric = plan.training.stopEarly?.metric
     const few = processesProblem(plan, processes)
-    const own = [
+    const ruleProblems = [
       ...(metric === undefined ? [] : (yield* metricRule)(kind, metric)),
       ...(few === undefined ? [] : [few])
     ]
     const failed = ({ problems }: ResolveError) =>
       Effect.gen(function* () {
         const { otherFormats } = yield* Effect.promise(() => import("./judge.ts"))
-        const others = yield* otherFormats(kinds, kind, plan)
-        return yield* new ResolveError({ name, problems: [...own, ...others, ...problems] })
+        const formatProblems = yield* otherFormats(kinds, kind, plan)
+        return yield* new ResolveError({ name, problems: [...ruleProblems, ...formatProblems, ...problems] })
       })
     const resolved = yield* kind.resolve(plan, name).pipe(Effect.catchTag("ResolveError", failed))
-    return own.length === 0 ? resolved : yield* new ResolveError({ name, problems: own })
+    return ruleProblems.length === 0 ? resolved : yield* new ResolveError({ name, problems: ruleProblems })
   })
 
 /**

@@ -28,7 +28,7 @@ export const metricProblems = ({ metrics }: RunKind, metric: string): ReadonlyAr
   if (names.includes(metric)) return []
   const near = closest(metric, names)
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  const expected = names.map((one) => `"${one}"`).join(", ")
+  const expected = names.map((name) => `"${name}"`).join(", ")
   return [`training.stopEarly.metric: found ${showValue(metric)}; expected one of ${expected}${hint}`]
 }
 
@@ -45,7 +45,7 @@ export const otherFormats = (
     // special kinds are last
     const first = all.findLast((kind) => kind.detecting.takes(named))
     const same = all.filter((kind) => kind.detecting.takes === first?.detecting.takes)
-    const formats = same.flatMap((kind) => Object.keys(kind.detecting.columns)).map((one) => `"${one}"`)
+    const formats = same.flatMap((kind) => Object.keys(kind.detecting.columns)).map((format) => `"${format}"`)
     if (formats.length === 0) return []
     return [
       `data.format: found "${format}" with a model of type "${named.modelType}"; expected ${formats.join(", ").replace(/, (?=[^,]*$)/, " or ")}`

@@ -68,9 +68,9 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
       Effect.gen(function* () {
         const opened = yield* splits(model)
         const split = checkedSplit(opened)
-        const own = yield* outputs(model, opened[split]!)
+        const computed = yield* outputs(model, opened[split]!)
         yield* device.sync
-        return { own, split }
+        return { own: computed, split }
       }).pipe(Effect.scoped)
     device.label("the unmerged model")
     const { own: unmerged, split } = yield* checked(adapted)
@@ -87,7 +87,7 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
       leftOut: leftOutNote(counts.leftOut, leftOut)
     }
     device.label("the merged model")
-    const written: WrittenModel = {
+    const report: WrittenModel = {
       width,
       words,
       split,
@@ -96,7 +96,7 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
       counts,
       readme: (check) => mergedCard({ ...card, check })
     }
-    return written
+    return report
   })
 
 // Enough names to recognise the left-out part; a vision tower has hundreds.

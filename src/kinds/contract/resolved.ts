@@ -26,15 +26,15 @@ interface Costs {
   readonly warnings: ReadonlyArray<string>
 }
 
-export const withCosts = <K extends Known>(known: K, { batches, memory, rows, warnings }: Costs) => {
-  const { plan, model, selected } = known
+export const withCosts = <K extends Known>(described: K, { batches, memory, rows, warnings }: Costs) => {
+  const { plan, model, selected } = described
   const machine = machineMemory()
   const trainable = countTrainable(plan, model, selected)
-  const whole = { ...known, steps: stepsOf(plan, batches), trainable, memory: memory(trainable) }
-  const prefix = rows === null ? null : plannedPrefix(whole, { ...rows, machine })
-  const all = withPrefix(whole.memory, prefix)
+  const withoutPrefix = { ...described, steps: stepsOf(plan, batches), trainable, memory: memory(trainable) }
+  const prefix = rows === null ? null : plannedPrefix(withoutPrefix, { ...rows, machine })
+  const all = withPrefix(withoutPrefix.memory, prefix)
   return {
-    ...whole,
+    ...withoutPrefix,
     prefix,
     memory: all,
     warnings: [...warnings, ...memoryWarnings(all, machine, plan, rows !== null)]

@@ -22,12 +22,12 @@ export const adoptedHead = (adapter: PeftAdapter, source: string) =>
     const pooling = adapter.head.size > 0 ? "mean" : "pooler"
     // the number of outputs is not known yet: any two labels
     const described = yield* describe(source, { pooling, head: "new", labels: ["0", "1"] })
-    const own = outputsIn(adapter, described.head)
-    const start = own === undefined ? "checkpoint" : "new"
+    const headOutputs = outputsIn(adapter, described.head)
+    const start = headOutputs === undefined ? "checkpoint" : "new"
     const named = yield* Effect.result(describe(source, { pooling, head: start }))
-    if (own === undefined && Result.isFailure(named)) return yield* named.failure
+    if (headOutputs === undefined && Result.isFailure(named)) return yield* named.failure
     const names = Result.isSuccess(named) ? named.success.labels : []
-    const outputs = own ?? names.length
+    const outputs = headOutputs ?? names.length
     const isNamed = names.length === outputs && !names.every((name, i) => name === `LABEL_${i}`)
     const head: AdoptedHead = {
       model: { task: { pooling }, head: start },

@@ -52,12 +52,13 @@ export const detectClasses: Detecting = {
     const all = columnsIn(rows)
     const { label: _, ...texts } = columns
     return labelEvidence(all, columns, Object.values(texts).map(String)).flatMap(
-      ({ column: own, certainty, reason }) => {
+      ({ column: labelColumn, certainty, reason }) => {
         // a numeric column named as the label is a numeric target if it is not a class
-        if (certainty === sure.named && (isManyNumbers(own) || labelLists(own) !== undefined)) return []
-        return textEvidence(all, texts, [own.name]).map((text): Found => {
-          const { name, different } = own
-          const ordered = numbersIn(own) !== undefined && different > 2 ? "; their order carries no information" : ""
+        if (certainty === sure.named && (isManyNumbers(labelColumn) || labelLists(labelColumn) !== undefined)) return []
+        return textEvidence(all, texts, [labelColumn.name]).map((text): Found => {
+          const { name, different } = labelColumn
+          const ordered =
+            numbersIn(labelColumn) !== undefined && different > 2 ? "; their order carries no information" : ""
           return foundWith(
             "classification",
             text,
@@ -67,7 +68,7 @@ export const detectClasses: Detecting = {
               choices: columns.label === undefined ? column("label", name, reason) : []
             },
             {
-              sentence: `a label for each ${rowName(text.columns)} (${classesIn(own)}${ordered})`,
+              sentence: `a label for each ${rowName(text.columns)} (${classesIn(labelColumn)}${ordered})`,
               example: exampleOf(rows, text.columns, (row) => String(row[name] ?? ""))
             }
           )
@@ -80,9 +81,9 @@ export const detectClasses: Detecting = {
 // fewer different numbers are as likely the names of classes: fewer whole ones, and fewer of which some have a fraction
 const MANY = { whole: 20, broken: 5 } as const
 
-const isManyNumbers = (own: Column): boolean => {
-  const numbers = numbersIn(own)
-  return numbers !== undefined && own.different >= (numbers.every(Number.isInteger) ? MANY.whole : MANY.broken)
+const isManyNumbers = (column: Column): boolean => {
+  const numbers = numbersIn(column)
+  return numbers !== undefined && column.different >= (numbers.every(Number.isInteger) ? MANY.whole : MANY.broken)
 }
 
 export const detectNumbers: Detecting = {
@@ -91,13 +92,13 @@ export const detectNumbers: Detecting = {
   rows: ({ content, rows }, { label, target, ...texts }) => {
     if (content !== "rows") return []
     const all = columnsIn(rows)
-    const own = all.find(({ name }) => name === label)
-    if (label !== undefined && (own === undefined || !isManyNumbers(own))) return []
+    const labelColumn = all.find(({ name }) => name === label)
+    if (label !== undefined && (labelColumn === undefined || !isManyNumbers(labelColumn))) return []
     const named = target ?? label
     const targets =
       named === undefined
-        ? numberEvidence(all, Object.values(texts).map(String)).map(({ column: found, certainty, reason }) => ({
-            names: [found.name],
+        ? numberEvidence(all, Object.values(texts).map(String)).map(({ column: numberColumn, certainty, reason }) => ({
+            names: [numberColumn.name],
             certainty,
             reason
           }))
@@ -106,9 +107,9 @@ export const detectNumbers: Detecting = {
               names: named.split(",").map((name) => name.trim()),
               certainty: sure.named,
               reason:
-                own === undefined
+                labelColumn === undefined
                   ? "a number column was named"
-                  : `the column "${label}" has ${own.different} different numbers in the first ${rows.length} rows: it is learned as a number, not as a class`
+                  : `the column "${label}" has ${labelColumn.different} different numbers in the first ${rows.length} rows: it is learned as a number, not as a class`
             }
           ]
     return targets.flatMap(({ names, certainty, reason }) =>
@@ -148,10 +149,10 @@ interface Tags {
 
 const usualTags = /^(labels|label|tags|topics|categories|genres|keywords|classes)$/i
 
-const listsOf = (own: Column, isNamed: boolean): ReadonlyArray<Tags> => {
-  const lists = labelLists(own)
+const listsOf = (tagColumn: Column, isNamed: boolean): ReadonlyArray<Tags> => {
+  const lists = labelLists(tagColumn)
   if (lists === undefined) return []
-  const { name } = own
+  const { name } = tagColumn
   const { separator } = lists
   const how = separator === undefined ? "as lists" : `separated by ${separator}`
   const reason = `the column "${name}" holds ${separator === undefined ? "lists of labels" : `labels with "${separator}" between`}`
@@ -201,11 +202,11 @@ export const detectTags: Detecting = {
     const all = columnsIn(rows).filter(({ name }) => !Object.values(texts).includes(name))
     const named = labelColumns?.split(",").map((name) => name.trim())
     const flags = flagsIn(all).filter(({ name }) => named === undefined || named.includes(name))
-    const found =
+    const candidates =
       named !== undefined
         ? [
             flagsOf(
-              named.map((name) => all.find((own) => own.name === name) ?? missing(name)),
+              named.map((name) => all.find((column) => column.name === name) ?? missing(name)),
               sure.named,
               "named as labels"
             )
@@ -213,7 +214,7 @@ export const detectTags: Detecting = {
         : [
             ...all
               .filter(({ name }) => label === undefined || name === label)
-              .flatMap((own) => listsOf(own, label !== undefined)),
+              .flatMap((column) => listsOf(column, label !== undefined)),
             ...(label === undefined && flags.length > 1
               ? [
                   flagsOf(
@@ -224,7 +225,7 @@ export const detectTags: Detecting = {
                 ]
               : [])
           ]
-    return found.flatMap(({ taken, said, sentence, ...target }) =>
+    return candidates.flatMap(({ taken, said, sentence, ...target }) =>
       textEvidence(columnsIn(rows), texts, taken).map((text) =>
         foundWith("multi-label", text, target, { sentence, example: exampleOf(rows, text.columns, said) })
       )
@@ -266,7 +267,9 @@ export const detectRelated: Detecting = {
   rows: ({ content, rows }, columns) => {
     if (content !== "rows") return []
     const all = columnsIn(rows)
-    const texts = textsIn(all).filter((own) => own.different > own.filled.length / 2 || own.filled.length < 4)
+    const texts = textsIn(all).filter(
+      (column) => column.different > column.filled.length / 2 || column.filled.length < 4
+    )
     const pair = pairIn(
       related.map(([anchor, positive]) => [anchor, positive] as const),
       // an anchor may have several texts
@@ -276,10 +279,12 @@ export const detectRelated: Detecting = {
     if (anchor === undefined || positive === undefined) return []
     const isNamed = columns.anchor !== undefined || columns.positive !== undefined
     const negative = columns.negative ?? texts.find(({ name }) => negatives.test(name))?.name
-    const others = all.filter((own) => ![anchor, positive, negative].includes(own.name) && !isKey(own))
+    const unrelated = all.filter((column) => ![anchor, positive, negative].includes(column.name) && !isKey(column))
     const isAnswered = isNamed || texts.some(({ name }) => name === positive)
-    if (!isAnswered || (!isNamed && others.length > 0 && !/^positive$/i.test(positive))) return []
-    const byName = related.find(([one, other]) => one === anchor.toLowerCase() && other === positive.toLowerCase())
+    if (!isAnswered || (!isNamed && unrelated.length > 0 && !/^positive$/i.test(positive))) return []
+    const byName = related.find(
+      ([first, second]) => first === anchor.toLowerCase() && second === positive.toLowerCase()
+    )
     const reason = isNamed
       ? "the columns of matching texts were named"
       : `rows have two matching texts ("${anchor}" and "${positive}") and no label`
@@ -311,8 +316,9 @@ export const detectSimilarity: Detecting = {
   rows: ({ content, rows }, columns) => {
     if (content !== "rows") return []
     const all = columnsIn(rows)
-    const score = columns.score ?? all.find((own) => scores.test(own.name) && numbersIn(own) !== undefined)?.name
-    const pair = pairIn([...textPairs, ...related.map(([one, other]) => [one, other] as const)], textsIn(all))
+    const score =
+      columns.score ?? all.find((column) => scores.test(column.name) && numbersIn(column) !== undefined)?.name
+    const pair = pairIn([...textPairs, ...related.map(([first, second]) => [first, second] as const)], textsIn(all))
     const { text = pair?.[0].name, textPair = pair?.[1].name } = columns
     if (score === undefined || text === undefined || textPair === undefined) return []
     return [

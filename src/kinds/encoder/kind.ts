@@ -47,9 +47,9 @@ type Read = Pick<Resolved["model"], "parameters" | "unusedTensors"> & {
 export const unusedText = ({ parameters, head, unusedTensors }: Read): string => {
   const read = `${parameters.length + head.inCheckpoint.size} tensors of the checkpoint`
   if (unusedTensors.length === 0) return `${read}, all of them`
-  const shown = unusedTensors.slice(0, UNUSED_SHOWN).join(", ")
+  const names = unusedTensors.slice(0, UNUSED_SHOWN).join(", ")
   const more = unusedTensors.length > UNUSED_SHOWN ? ` and ${unusedTensors.length - UNUSED_SHOWN} more` : ""
-  return `${read}; not used: ${shown}${more}`
+  return `${read}; not used: ${names}${more}`
 }
 
 /** A plan over texts or pairs of texts, for an encoder with a head. */
@@ -117,13 +117,15 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
       const { source, task } = plan.model
       const planned = outputs.planned(plan.data)
       const rows = yield* Effect.result(open(plan))
-      const found = classes && Result.isSuccess(rows) ? outputs.found(rows.success) : undefined
-      const { head, labels: own } =
+      const foundLabels = classes && Result.isSuccess(rows) ? outputs.found(rows.success) : undefined
+      const { head, labels: headLabels } =
         plan.model.head === undefined
-          ? yield* suitedHead(found, planned !== undefined, describe(source, { ...task, head: "checkpoint" }))
+          ? yield* suitedHead(foundLabels, planned !== undefined, describe(source, { ...task, head: "checkpoint" }))
           : { head: plan.model.head, labels: undefined }
       const data =
-        own === undefined ? rows : yield* Effect.result(open({ ...plan, data: { ...plan.data, labels: own } }))
+        headLabels === undefined
+          ? rows
+          : yield* Effect.result(open({ ...plan, data: { ...plan.data, labels: headLabels } }))
       // if rows could not be read, the model is still checked, without a problem for its missing labels
       const standIns = head === "checkpoint" ? undefined : ["0", "1"]
       const labels = Result.isSuccess(data) ? outputs.found(data.success) : (planned ?? standIns)

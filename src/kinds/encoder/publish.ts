@@ -39,7 +39,7 @@ interface PythonAnswer {
 /** Python code that interprets the `logits` of a merged folder, and code for the transformers class where it differs. */
 interface MergedPython {
   readonly answer: ReadonlyArray<string>
-  readonly own?: ReadonlyArray<string>
+  readonly loading?: ReadonlyArray<string>
 }
 
 /** The parts of publishing that differ between kinds with a head. */
@@ -91,11 +91,11 @@ export const headPublisher = <
     mergesInto: "huggingface",
     served: {
       of: (trained) =>
-        Effect.flatMap(writtenOf(trained), (written) =>
+        Effect.flatMap(writtenOf(trained), (exported) =>
           servedClassifier({
             plan: trained.plan,
             adapted: trained.adapted,
-            written,
+            written: exported,
             problemType,
             usage: served(trained)
           })
@@ -128,7 +128,7 @@ export const headPublisher = <
         splits: () => splits(adapted, plan),
         outputs: (model, source) => own.outputs(model, plan, source),
         write: Effect.scoped(
-          Effect.flatMap(writtenOf(trained), (written) => writeMerged(written, folder, problemType))
+          Effect.flatMap(writtenOf(trained), (exported) => writeMerged(exported, folder, problemType))
         ),
         reopened: Effect.map(openMerged(folder, model), (merged) => own.reopened(merged, model)),
         card: {
@@ -203,21 +203,21 @@ const pythonLines = (source: Source, { imports = [], answer }: PythonAnswer): Re
 /** Returns Python lines that load the trained tensors into `model`; empty for a head over mean pooling without adapted layers. */
 const trainedLines = ({ plan, model, selected }: Source["resolved"]): ReadonlyArray<string> => {
   if (peftReader(plan) !== null) return ["model = PeftModel.from_pretrained(model, adapter)"]
-  const other = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
-  return other ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
+  const needsState = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
+  return needsState ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
 }
 
 const usage = (
   model: ModelDescription,
   columns: TextColumns,
   maxLength: number,
-  { own, answer }: MergedPython
+  { loading, answer }: MergedPython
 ): ReadonlyArray<string> =>
   model.head.pooling === "pooler"
     ? [
         `It loads as transformers' \`${mergedClass(model)}\`.`,
         "",
-        fenced("python", own ?? [...sequenceCode(columns, maxLength), ...answer])
+        fenced("python", loading ?? [...sequenceCode(columns, maxLength), ...answer])
       ]
     : [
         `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, is not supported by transformers classes and is stored separately in \`head.safetensors\`: \`pipeline("text-classification")\` and \`AutoModelForSequenceClassification\` would use a random new head instead. To use the trained head:`,

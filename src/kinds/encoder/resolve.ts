@@ -107,7 +107,7 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       longest: Math.min(lengths.max, maxLength)
     })
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const known = {
+    const described = {
       base: model.success.folder,
       plan: filled(data.success, model.success),
       name,
@@ -117,9 +117,10 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       data: data.success,
       lengths
     }
-    return withCosts(known, {
+    return withCosts(described, {
       batches: batchesPerEpoch(train.rows, plan.training.batchSize),
-      memory: (trainable) => estimateMemory(plan, known.model, trainable, known.selected.sites, train.rows, texts),
+      memory: (trainable) =>
+        estimateMemory(plan, described.model, trainable, described.selected.sites, train.rows, texts),
       rows: { tokens: texts * lengths.mean, sameRows: true },
       warnings: [
         ...data.success.warnings,
@@ -170,16 +171,16 @@ export const impossibleTensors = (
 export const impossibleBatch = (
   { intermediateSize, hiddenSize, attentionHeads }: Widths,
   { size, length }: { readonly size: number; readonly length: number },
-  called: string,
-  others: ReadonlyArray<string> = []
+  contents: string,
+  remedies: ReadonlyArray<string> = []
 ): ReadonlyArray<string> => {
   const bytes = FLOAT * size * length * Math.max(intermediateSize, hiddenSize, attentionHeads * length)
   if (bytes <= FOUR_GIB) return []
-  const lower = ["lower training.batchSize (raise training.accumulate to keep the rows per step)", ...others].join(
+  const lower = ["lower training.batchSize (raise training.accumulate to keep the rows per step)", ...remedies].join(
     " or "
   )
   return [
-    `memory: a batch of ${called} needs single tensors of ${byteSize(bytes)}, and devices support tensors of at most 4 GiB; ${lower}`
+    `memory: a batch of ${contents} needs single tensors of ${byteSize(bytes)}, and devices support tensors of at most 4 GiB; ${lower}`
   ]
 }
 
@@ -223,9 +224,9 @@ export const largestActivations = (
   const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
   const gradients = 3 * hiddenSize + intermediateSize
   // and tensors that only the next layer reads
-  const made = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
+  const evaluated = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled
   const { evaluateBatchSize, recompute } = plan.training
   const inputs = layers * hiddenSize
-  const kept = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)
-  return length * Math.max(batchSize * (kept + gradients), evaluateBatchSize * made)
+  const savedPerRow = recompute === "none" ? layers * saved : Math.min(layers * saved, inputs + saved)
+  return length * Math.max(batchSize * (savedPerRow + gradients), evaluateBatchSize * evaluated)
 }

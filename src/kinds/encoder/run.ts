@@ -92,26 +92,26 @@ export const outputsOf = (
   adapted: Adapted<TargetModel>,
   plan: TargetPlan,
   source: RowSource<TargetText>,
-  { rows: wanted = source.rows, done = () => Effect.void }: OutputOptions = {}
+  { rows: most = source.rows, done = () => Effect.void }: OutputOptions = {}
 ): Effect.Effect<Outputs, DataError | DeviceReadError | RankError, Device> =>
   Effect.gen(function* () {
     const { model } = adapted
     const width = model.labels.length
-    const rows = Math.min(wanted, source.rows)
+    const rows = Math.min(most, source.rows)
     const outputs = new Float32Array(rows * width)
     const targets = new Float32Array(rows * width)
     const batches = evaluatedBatches(plan, longestText(plan, model), rows, (options) =>
       targetBatches(source, model.tokenizer, options)
     )
-    let seen = 0
-    const use = (batch: TargetBatch, own: Float32Array) =>
+    let finished = 0
+    const use = (batch: TargetBatch, values: Float32Array) =>
       Effect.suspend(() => {
         for (const [i, row] of batch.rows.entries()) {
-          outputs.set(own.subarray(i * width, (i + 1) * width), row * width)
+          outputs.set(values.subarray(i * width, (i + 1) * width), row * width)
           targets.set(batch.targets.subarray(i * width, (i + 1) * width), row * width)
         }
-        seen += batch.size
-        return done(seen)
+        finished += batch.size
+        return done(finished)
       })
     yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
     return { rows, outputs, targets }
@@ -140,7 +140,7 @@ interface TargetRun<Plan extends TargetPlan, Data extends TargetsOpened, M exten
   /** returns the expected output of a row as text; `source`: its split */
   expected(source: Data["splits"]["train"], row: TargetText): string
   /** returns each metric as a function of the rows, in display order */
-  scores(found: Outputs, model: M): RowScores
+  scores(outputs: Outputs, model: M): RowScores
   /** returns the prediction for the outputs of one row */
   said(outputs: Float32Array, model: M): Omit<Prediction, "text" | "textPair">
   /** returns the error of the outputs; null if they are right */
@@ -161,9 +161,9 @@ export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends Tar
     values.subarray(row * length, (row + 1) * length)
   const wrongRows = ({ rows, outputs, targets }: Outputs, model: M): ReadonlyArray<WrongRow> =>
     Array.from({ length: rows }, (_, row) => row).flatMap((row) => {
-      const own = rowOf(outputs, row, model)
-      const weight = wrong(own, rowOf(targets, row, model), model)
-      return weight === null ? [] : [{ row, predicted: said(own, model).label, weight }]
+      const rowOutputs = rowOf(outputs, row, model)
+      const weight = wrong(rowOutputs, rowOf(targets, row, model), model)
+      return weight === null ? [] : [{ row, predicted: said(rowOutputs, model).label, weight }]
     })
   return {
     ...headRunner,
@@ -176,18 +176,18 @@ export const targetRunner = <Plan extends TargetPlan & RunPlan, Data extends Tar
       ),
     splits: ({ model }, plan, file) => splits(model, plan, file),
     evaluate: (adapted, plan, source, { mistakes, scored, ...options }) =>
-      Effect.map(outputsOf(adapted, plan, source, options), (found) => {
-        mistakes?.add(wrongRows(found, adapted.model))
-        const all = scores(found, adapted.model)
+      Effect.map(outputsOf(adapted, plan, source, options), (computed) => {
+        mistakes?.add(wrongRows(computed, adapted.model))
+        const all = scores(computed, adapted.model)
         scored?.(all)
         const values = Object.fromEntries(Object.entries(all).map(([name, score]) => [name, overAll(score)]))
-        return { rows: found.rows, ...values } as Evaluation
+        return { rows: computed.rows, ...values } as Evaluation
       }),
     keepMistakes: (source, limit) => keepWorst(source, limit, (row) => expected(source, row)),
-    predict: (adapted, plan, asked) =>
+    predict: (adapted, plan, inputs) =>
       Effect.gen(function* () {
         const { model } = adapted
-        const texts = yield* askedTexts(asked, plan.data)
+        const texts = yield* askedTexts(inputs, plan.data)
         const { outputs } = yield* outputsOf(adapted, plan, unknownTargets(texts, model.labels.length))
         return texts.map((text, row): Prediction => ({ ...text, ...said(rowOf(outputs, row, model), model) }))
       })

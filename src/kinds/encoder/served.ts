@@ -29,14 +29,14 @@ export const applied =
     const attentionMask = inputs["attention_mask"] as Tensor2D
     const tokenTypeIds = (inputs["token_type_ids"] ?? inputIds) as Tensor2D
     let hidden: Tensor | undefined
-    const runBlock: RunBlock = (block, ...given) => {
-      const h = block(...given)
+    const runBlock: RunBlock = (block, ...args) => {
+      const h = block(...args)
       // reshaped here, since a head may dispose the states
       hidden = tf.reshape(h, [...inputIds.shape, model.hiddenSize])
       return h
     }
-    const said = model.forward({ inputIds, attentionMask, tokenTypeIds }, linear, weights, runBlock)
-    return { said, hidden }
+    const outputs = model.forward({ inputIds, attentionMask, tokenTypeIds }, linear, weights, runBlock)
+    return { said: outputs, hidden }
   }
 
 export interface Serving {

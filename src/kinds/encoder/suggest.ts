@@ -60,11 +60,11 @@ export interface Facts extends Evaluated {
 
 type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
 
-const factsOf = ({ model, data, lengths }: Resolved, held: number, classes: number | null): Facts => {
+const factsOf = ({ model, data, lengths }: Resolved, heldOut: number, classes: number | null): Facts => {
   return {
-    ...evaluatedOf(data.splits, held),
+    ...evaluatedOf(data.splits, heldOut),
     ...sizesOf(model.sites),
-    rows: data.splits.train.rows - held,
+    rows: data.splits.train.rows - heldOut,
     classes,
     p95: lengths.p95,
     median: lengths.p50,
@@ -83,13 +83,13 @@ const steps = ({ rows, classes, median, linear }: Facts): Choice => {
       : classes > 2
         ? ([rowsSeen.more, findings.rowsOfMore] as const)
         : ([rowsSeen.two, findings.rowsOfTwo] as const)
-  const wanted = Math.max(target, rows)
-  const seen = Math.min(wanted, MOST_PASSES * rows, MOST_ROWS_SEEN)
-  const value = Math.max(1, Math.round(seen / batchSize))
+  const preferred = Math.max(target, rows)
+  const rowsToSee = Math.min(preferred, MOST_PASSES * rows, MOST_ROWS_SEEN)
+  const value = Math.max(1, Math.round(rowsToSee / batchSize))
   const limit =
-    seen < wanted && seen === MOST_ROWS_SEEN
+    rowsToSee < preferred && rowsToSee === MOST_ROWS_SEEN
       ? `; set training.epochs to 1 for one pass over all of them; runs of that length were not measured`
-      : seen < wanted
+      : rowsToSee < preferred
         ? `; ${MOST_PASSES} passes at most, since repeating a row more often mostly makes the model memorise it`
         : ""
   const time = timeText(secondsOf(value * batchSize * median, linear, speeds.encoder))
@@ -193,8 +193,8 @@ export const headSuggesting = <R extends Resolved>(
 ): Suggesting<R> => ({
   uncut: 8192,
   heldOut: hasAccuracy ? heldOutLabelled : heldOutRows,
-  choose(seen, held) {
-    const facts = factsOf(seen, held, classesOf(seen.data))
+  choose(full, heldOut) {
+    const facts = factsOf(full, heldOut, classesOf(full.data))
     return { choices: choose(facts), cautions: cautions(facts) }
   },
   turns: (choices) => headTurns(choices, 32),

@@ -44,11 +44,11 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
     const task = taskOf(plan)
     const first = yield* open(plan.data)
     const headed = plan.model.head === undefined ? task.withOwnHead?.(plan.model) : undefined
-    const found = Result.isSuccess(first) ? first.success.labels : undefined
+    const foundLabels = Result.isSuccess(first) ? first.success.labels : undefined
     const suited =
       headed === undefined
         ? undefined
-        : yield* suitedHead(found, plan.data.labels !== undefined, task.describe(headed, undefined))
+        : yield* suitedHead(foundLabels, plan.data.labels !== undefined, task.describe(headed, undefined))
     const data = suited?.labels === undefined ? first : yield* open({ ...plan.data, labels: suited.labels })
     const labels = Result.isSuccess(data) ? data.success.labels : (plan.data.labels ?? task.standIns(plan.model))
     const { labels: _, ...unlabelled } = plan.data
@@ -70,7 +70,7 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
     const size = Math.min(plan.training.batchSize, rows)
     const impossible = impossibleBatch(model.success, { size, length: model.success.positions }, `${size} images`)
     if (impossible.length > 0) return yield* new ResolveError({ name, problems: impossible })
-    const known = {
+    const described = {
       base: model.success.folder,
       plan: filled,
       name,
@@ -78,11 +78,11 @@ const resolveImages = (plan: ImagesPlan, name: string): Effect.Effect<ResolvedIm
       selected: selected.success,
       data: data.success
     }
-    return withCosts(known, {
+    return withCosts(described, {
       batches: batchesPerEpoch(rows, plan.training.batchSize),
-      memory: (trainable) => estimateMemory(plan, known.model, trainable, known.selected.sites, rows),
-      rows: { tokens: known.model.positions, sameRows: plan.data.augment === undefined },
-      warnings: [...known.model.notes, ...known.data.warnings]
+      memory: (trainable) => estimateMemory(plan, described.model, trainable, described.selected.sites, rows),
+      rows: { tokens: described.model.positions, sameRows: plan.data.augment === undefined },
+      warnings: [...described.model.notes, ...described.data.warnings]
     })
   })
 
@@ -122,9 +122,9 @@ const textTowerActivations = (
 const suggestImages: Suggesting<ResolvedImagesPlan> = {
   uncut: null,
   heldOut: heldOutLabelled,
-  choose({ model, data }, held) {
-    const evaluated = evaluatedOf(data.splits, held)
-    const rows = data.splits.train.rows - held
+  choose({ model, data }, heldOut) {
+    const evaluated = evaluatedOf(data.splits, heldOut)
+    const rows = data.splits.train.rows - heldOut
     const { positions, hiddenSize } = model
     const choices = choose({
       ...evaluated,

@@ -49,8 +49,8 @@ const merged = (
     base: model.folder,
     width: model.labels.length,
     words: { output: "logit", answer: "label" },
-    splits: (own) => open(own, plan),
-    outputs: (own, source) => checkedLogits(own, plan, source),
+    splits: (merged) => open(merged, plan),
+    outputs: (merged, source) => checkedLogits(merged, plan, source),
     write: writeMergedFolder(adapted, folder, { config: task.config(model) }),
     reopened: Effect.gen(function* () {
       const saved: Pick<ImagesPlan, "model" | "data"> = {

@@ -44,27 +44,27 @@ export const runImages: Runner<ImagesPlan, ResolvedImagesPlan, ImagesModel, Clas
     }),
   splits: ({ model }, plan, file) => openImages(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows, ...options }) =>
-    Effect.flatMap(computesThing, (needed) =>
+    Effect.flatMap(computesThing, (computes) =>
       imageEvaluationBatches(source, adapted.model, {
         batchSize: plan.training.evaluateBatchSize,
         rows,
-        needed
+        needed: computes
       }).pipe(evaluateClasses(adapted, source.labels, options))
     ),
   asking: { fields: (_, plan) => askedImage(plan), examples: askedExamples },
   problemOf: (_, plan, row) => inputProblem(row, plan.data),
   images: {
     pixels: ({ data }, row) => pixelsIn(row, data),
-    decoded: ({ model, ...adapted }, plan, asked) =>
+    decoded: ({ model, ...adapted }, plan, inputs) =>
       Effect.gen(function* () {
-        const images = yield* imagesOf(asked, plan.data)
+        const images = yield* imagesOf(inputs, plan.data)
         const batch = yield* readyImages(images, model, true)
         return predictionsOf(images, images.length, model.labels, () => logitsOf({ model, ...adapted }, batch))
       })
   },
-  predict: (adapted, plan, asked, folder) =>
+  predict: (adapted, plan, inputs, folder) =>
     Effect.gen(function* () {
-      const images = yield* imagesOf(asked, plan.data, folder)
+      const images = yield* imagesOf(inputs, plan.data, folder)
       return yield* predictionsOf(images, plan.training.evaluateBatchSize, adapted.model.labels, (some) =>
         Effect.flatMap(readyImages(some, adapted.model), (batch) => logitsOf(adapted, batch))
       )

@@ -121,7 +121,7 @@ export const resolveWriting = <
   Model extends Adaptable & { readonly stack?: Stack | undefined },
   Data extends OpenedData
 >(
-  written: Plan,
+  declared: Plan,
   name: string,
   models: WritingModels<Plan, Model>,
   rows: WritingRows<Plan, Model, Data>
@@ -129,22 +129,22 @@ export const resolveWriting = <
   Effect.gen(function* () {
     const fail = (problems: ReadonlyArray<string>) => new ResolveError({ name, problems })
     const reported = Effect.mapError(({ message }: { readonly message: string }) => fail([message]))
-    const { model, tokenizer, base, positions } = yield* reported(models.open(written))
-    const data = yield* Effect.result(rows.open(written, tokenizer, model))
-    const selected = selectSites(written, model)
+    const { model, tokenizer, base, positions } = yield* reported(models.open(declared))
+    const data = yield* Effect.result(rows.open(declared, tokenizer, model))
+    const selected = selectSites(declared, model)
     if (Result.isFailure(data) || Result.isFailure(selected)) {
       const failures: ReadonlyArray<Result.Result<unknown, { readonly message: string }>> = [data, selected]
       return yield* fail(failures.flatMap((part) => (Result.isFailure(part) ? [part.failure.message] : [])))
     }
-    const plan = rows.filled(written, data.success, tokenizer)
+    const plan = rows.filled(declared, data.success, tokenizer)
     const maxLength = Math.min(plan.data.maxLength, positions)
     const perEpoch =
       plan.training.epochs === undefined ? 0 : yield* reported(rows.batchesPerEpoch(plan, data.success, maxLength))
-    const known = { plan, name, base, model, tokenizer, selected: selected.success, data: data.success }
-    const frozen = frozenBlocksOf(model, known.selected) > 0
-    return withCosts(known, {
+    const described = { plan, name, base, model, tokenizer, selected: selected.success, data: data.success }
+    const frozen = frozenBlocksOf(model, described.selected) > 0
+    return withCosts(described, {
       batches: perEpoch,
-      memory: (trainable) => models.memory(plan, model, trainable, known.selected.sites, rows.sequences),
+      memory: (trainable) => models.memory(plan, model, trainable, described.selected.sites, rows.sequences),
       rows: {
         tokens: frozen ? yield* reported(rows.tokens(data.success, maxLength)) : 0,
         sameRows: rows.sameRows(plan)
@@ -179,8 +179,8 @@ export const estimateMemory = (
   const saved = 5 * hiddenSize + heads + 4 * intermediateSize
   const { recompute } = plan.training
   const [batchSize, evaluateBatchSize] = [sequences * plan.training.batchSize, sequences * evaluatedRows(plan)]
-  const kept = recompute === "none" ? layers * saved : layers * hiddenSize + saved
-  const rows = Math.max(batchSize * (kept + saved), evaluateBatchSize * 2 * saved)
+  const savedPerRow = recompute === "none" ? layers * saved : layers * hiddenSize + saved
+  const rows = Math.max(batchSize * (savedPerRow + saved), evaluateBatchSize * 2 * saved)
   const tables = tablesOf(model.decoder).map(() => ({ out: model.vocabularySize, in: hiddenSize }))
   const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * length * model.vocabularySize)
   return memoryEstimate(

@@ -99,8 +99,8 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       const segments = tf.sub(inputs["attention_mask"]!, tf.scalar(1, "int32"))
       const total = segments.shape[1]!
       const keySegments = tf.reshape(segments, [size * total]) as Tensor1D
-      const own = tf.slice(segments, [0, total - length], [size, length])
-      const querySegments = tf.reshape(own, [size * length]) as Tensor1D
+      const querySlice = tf.slice(segments, [0, total - length], [size, length])
+      const querySegments = tf.reshape(querySlice, [size * length]) as Tensor1D
       const positions = tf.reshape(inputs["position_ids"]!, [size * length]) as Tensor1D
       const outputs: Record<string, Tensor> = {}
       const attend: Attend = (layer, q, k, v, { window, ...heads }) => {
@@ -131,11 +131,11 @@ export const servedLanguage = (trained: Adapted<CausalModel>, chat: boolean) =>
       return { logits: tf.reshape(logits, [size, length, logits.shape[1]]), ...outputs }
     }
     const tokenizer = causalTokenizerUse(model, source.config)
-    const own = isFile && isRecord(source.tokenizerConfig) ? source.tokenizerConfig : {}
+    const sourceConfig = isFile && isRecord(source.tokenizerConfig) ? source.tokenizerConfig : {}
     const { chatTemplate } = model.tokenizer
     const planned = chatTemplate !== null && chatTemplate !== storedChatTemplate(source)
     const tokenizerConfig = {
-      ...own,
+      ...sourceConfig,
       add_bos_token: tokenizer.ends.begins,
       ...(planned ? { chat_template: withoutGenerationTags(chatTemplate) } : {})
     }

@@ -91,7 +91,7 @@ const resolveLayers =
       const model = yield* reported(describeLayersClassifier(source, { head, labels }))
       const selected = selectSites(plan, model)
       if (Result.isFailure(selected)) return yield* fail(selected.failure.message)
-      const known = {
+      const selectedModel = {
         base: model.source,
         plan: { ...plan, data: { ...plan.data, labels: [...labels] } },
         name,
@@ -99,9 +99,9 @@ const resolveLayers =
         selected: selected.success,
         data
       }
-      return withCosts(known, {
+      return withCosts(selectedModel, {
         batches: batchesPerEpoch(data.splits.train.rows, plan.training.batchSize),
-        memory: (trainable) => estimateMemory(plan, model, trainable, known.selected.sites),
+        memory: (trainable) => estimateMemory(plan, model, trainable, selectedModel.selected.sites),
         rows: null,
         warnings: [...data.warnings, ...replacedHead(plan, model)]
       })

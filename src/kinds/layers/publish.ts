@@ -86,7 +86,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
       })
       const all = adapted.model.base.getWeights().length
       const changed = adapted.sites.length + adapted.trainable.dense.length
-      const written: WrittenModel = {
+      const report: WrittenModel = {
         width: labels.length,
         words: { output: "logit", answer: "label" },
         split,
@@ -95,7 +95,7 @@ export const layersPublisher = <Plan extends LayersPlan, Data extends Classifica
         counts: { merged: changed, rounded: 0, copied: all - changed, leftOut: [] },
         readme: (check) => readme(steps, adapted, check)
       }
-      return written
+      return report
     })
 })
 

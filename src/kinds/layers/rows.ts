@@ -74,12 +74,12 @@ export interface LayersRows<
     readonly examples: NonNullable<Runner<Plan, never, Network, ClassificationSplit>["asking"]>["examples"]
   }
   /** Returns why an input cannot be read, as the end of a sentence; undefined if it can. */
-  problemOf(asked: Asked, plan: Plan, shape: RowShape): string | undefined
+  problemOf(input: Asked, plan: Plan, shape: RowShape): string | undefined
   /** Reads the number of pixels of a row's image; absent for rows without images. See `Runner.images`. */
-  pixels?(asked: Asked, plan: Plan): { readonly pixels: number } | { readonly broken: string }
+  pixels?(input: Asked, plan: Plan): { readonly pixels: number } | { readonly broken: string }
   /** Converts inputs to rows, each with the text of its prediction. `folder`: base of relative paths. */
   asked(
-    asked: ReadonlyArray<Asked>,
+    inputs: ReadonlyArray<Asked>,
     plan: Plan,
     folder: string | undefined
   ): Effect.Effect<ReadonlyArray<LabelledText>, DataError>

@@ -40,24 +40,24 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
     fields: ({ model }, plan) => rows.asking.fields(plan, shapeOf(model)),
     examples: rows.asking.examples
   },
-  problemOf: ({ model }, plan, asked) => rows.problemOf(asked, plan, shapeOf(model)),
+  problemOf: ({ model }, plan, input) => rows.problemOf(input, plan, shapeOf(model)),
   ...(rows.pixels === undefined
     ? {}
     : {
         images: {
-          pixels: (plan, asked) => rows.pixels!(asked, plan),
-          decoded: ({ model, ...adapted }, plan, asked) =>
+          pixels: (plan, input) => rows.pixels!(input, plan),
+          decoded: ({ model, ...adapted }, plan, inputs) =>
             Effect.gen(function* () {
-              const all = yield* rows.asked(asked, plan, undefined)
+              const all = yield* rows.asked(inputs, plan, undefined)
               const batch = yield* rows.read(all, rowsFor(model, plan), true)
               return predictionsOf(all, all.length, model.labels, () => logitsOf({ model, ...adapted }, batch))
             })
         }
       }),
-  predict: (adapted, plan, asked, folder) =>
+  predict: (adapted, plan, inputs, folder) =>
     Effect.gen(function* () {
       const { model } = adapted
-      const all = yield* rows.asked(asked, plan, folder)
+      const all = yield* rows.asked(inputs, plan, folder)
       return yield* predictionsOf(all, plan.training.evaluateBatchSize, model.labels, (some) =>
         Effect.flatMap(rows.read(some, rowsFor(model, plan)), (batch) => logitsOf(adapted, batch))
       )

@@ -35,14 +35,14 @@ import type { LayersPlan, ResolvedLayersPlan } from "./rows.ts"
 const STEP = { largest: 32, smallest: 4, steps: 60 } as const
 
 const length = (rows: number): ReadonlyArray<Choice> => {
-  const wanted = Math.max(rowsSeen.images, rows)
-  const seen = Math.min(wanted, MOST_PASSES * rows, MOST_ROWS_SEEN)
-  const batch = rowsOfStep(seen, STEP)
-  const steps = Math.max(1, Math.round(seen / batch))
+  const preferred = Math.max(rowsSeen.images, rows)
+  const rowsToSee = Math.min(preferred, MOST_PASSES * rows, MOST_ROWS_SEEN)
+  const batch = rowsOfStep(rowsToSee, STEP)
+  const steps = Math.max(1, Math.round(rowsToSee / batch))
   const limit =
-    seen === wanted
+    rowsToSee === preferred
       ? ""
-      : seen === MOST_ROWS_SEEN
+      : rowsToSee === MOST_ROWS_SEEN
         ? "; longer runs were not measured"
         : `; ${MOST_PASSES} passes at most, since repeating a row more often mostly makes the model memorise it`
   const fewer = batch < STEP.largest ? `${STEP.largest} would leave a run of fewer than ${STEP.steps} steps` : ""
@@ -132,9 +132,9 @@ export const suggestLayers = <Plan extends LayersPlan, Data extends Classificati
 }: LayersMeasured<Plan>): Suggesting<ResolvedLayersPlan<Plan, Data>> => ({
   uncut: null,
   heldOut: heldOutLabelled,
-  choose({ model, data, plan }, held) {
-    const rows = data.splits.train.rows - held
-    const evaluated = evaluatedOf(data.splits, held)
+  choose({ model, data, plan }, heldOut) {
+    const rows = data.splits.train.rows - heldOut
+    const evaluated = evaluatedOf(data.splits, heldOut)
     const [steps, batchSize] = length(rows)
     const last = !asksHead || model.head.parameters.length > 0 ? undefined : scoresOf(model, data.labels.length)
     const sites = model.sites.filter((site) => site !== last)

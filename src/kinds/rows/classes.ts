@@ -30,11 +30,13 @@ export const suitedHead = <E, R>(
   planned: boolean,
   described: Effect.Effect<{ readonly labels: ReadonlyArray<string> }, E, R>
 ) =>
-  Effect.map(Effect.option(described), (found) => {
-    const own = Option.match(found, { onNone: () => [], onSome: (model) => model.labels })
+  Effect.map(Effect.option(described), (option) => {
+    const modelLabels = Option.match(option, { onNone: () => [], onSome: (model) => model.labels })
     const order = (list: ReadonlyArray<string>) => (planned ? list : list.toSorted()).join("\0")
-    const suits = labels !== undefined && labels.length > 0 && order(own) === order(labels)
-    return suits ? ({ head: "checkpoint", labels: own } as const) : ({ head: "new", labels: undefined } as const)
+    const suits = labels !== undefined && labels.length > 0 && order(modelLabels) === order(labels)
+    return suits
+      ? ({ head: "checkpoint", labels: modelLabels } as const)
+      : ({ head: "new", labels: undefined } as const)
   })
 
 /** Opens labelled rows and fails if the plan's loss weights name an unknown class. */
@@ -68,23 +70,25 @@ export const majorityBaseline = (
   const right = (counts[most] ?? 0) / rows
   // only one class has predictions: its precision is the fraction of correct rows, its recall 1
   const macroF1 = (2 * right) / (1 + right) / labels.length
-  const seen = learned.reduce((sum, own) => sum + own, 0)
+  const learnedRows = learned.reduce((sum, count) => sum + count, 0)
   const loss = counts.reduce(
-    (sum, own, i) => (own === 0 ? sum : sum - (own / rows) * Math.log((learned[i] ?? 0) / seen)),
+    (sum, count, i) => (count === 0 ? sum : sum - (count / rows) * Math.log((learned[i] ?? 0) / learnedRows)),
     0
   )
   const scores = { accuracy: right, macroF1, ...(Number.isFinite(loss) ? { loss } : {}) }
-  return { of: `always “${shown(labels[most]!)}”, the most frequent class`, scores }
+  return { of: `always “${safeLabel(labels[most]!)}”, the most frequent class`, scores }
 }
 
 /** Formats class counts: "neg 675 (50.0 %), pos 675 (50.0 %)". */
 export const classesText = ({ rows, classes }: SplitDescription): string =>
   listed(
-    classes.map((own) => `${shown(own.label)} ${wholeNumber(own.rows)} (${percent(rows === 0 ? 0 : own.rows / rows)})`)
+    classes.map(
+      (entry) => `${safeLabel(entry.label)} ${wholeNumber(entry.rows)} (${percent(rows === 0 ? 0 : entry.rows / rows)})`
+    )
   ).join(", ")
 
 /** Formats a label, which can be any text of the data. */
-const shown = (label: string): string => printableLine(cut(label, 60))
+const safeLabel = (label: string): string => printableLine(cut(label, 60))
 
 /** Formats a label with its softmax probability: "pos (98.1 %)". */
 export const labelText = ({ probabilities = {}, label }: Prediction): string =>
@@ -96,7 +100,7 @@ const mostInTable = 100
 /** Formats the confusion matrix as a table; for many classes, the pairs with the most confusions. */
 export const confusionText = (labels: ReadonlyArray<string>, evaluation: Evaluation): string => {
   const { confusion } = evaluation as ClassEvaluation
-  const names = labels.map(shown)
+  const names = labels.map(safeLabel)
   if (names.length > mostInTable) return confusedPairs(names, confusion)
   const width = Math.max(...names.map((name) => name.length), 6)
   const header = ["true \\ predicted", ...names.map((name) => name.padStart(width))].join("  ")

@@ -29,7 +29,7 @@ export const columnsIn = (rows: ReadonlyArray<Row>): ReadonlyArray<Column> =>
 
 /** Returns the first of `names` that is among the columns, ignoring case. */
 export const usual = (names: ReadonlyArray<string>, among: ReadonlyArray<string>): string | undefined =>
-  names.flatMap((name) => among.filter((one) => one.toLowerCase() === name.toLowerCase()))[0]
+  names.flatMap((name) => among.filter((candidate) => candidate.toLowerCase() === name.toLowerCase()))[0]
 
 // ——— contents of a column
 
@@ -140,9 +140,9 @@ export const pairIn = <Pair extends readonly [string, string]>(
   pairs: ReadonlyArray<Pair>,
   columns: ReadonlyArray<Column>
 ): readonly [Column, Column] | undefined => {
-  const one = (name: string) => columns.find((column) => column.name.toLowerCase() === name.toLowerCase())
+  const columnNamed = (name: string) => columns.find((column) => column.name.toLowerCase() === name.toLowerCase())
   return pairs
-    .map(([a, b]) => [one(a), one(b)] as const)
+    .map(([a, b]) => [columnNamed(a), columnNamed(b)] as const)
     .find((pair): pair is readonly [Column, Column] => pair.every((column) => column !== undefined))
 }
 
@@ -162,18 +162,18 @@ const MOST_TEXTS = 3
 export const textEvidence = (
   all: ReadonlyArray<Column>,
   { text, textPair }: Columns,
-  taken: ReadonlyArray<string>
+  excluded: ReadonlyArray<string>
 ): ReadonlyArray<Evidence> => {
-  const isClass = (own: Column) =>
-    comesBack(own) && wordsOf(own) <= LONGEST.words && !usualTexts.includes(own.name.toLowerCase())
-  const free = textsIn(all).filter((own) => ![...taken, text, textPair].includes(own.name) && !isClass(own))
+  const isClass = (column: Column) =>
+    comesBack(column) && wordsOf(column) <= LONGEST.words && !usualTexts.includes(column.name.toLowerCase())
+  const free = textsIn(all).filter((column) => ![...excluded, text, textPair].includes(column.name) && !isClass(column))
   if (text !== undefined) return [evidence({ text, ...(textPair === undefined ? {} : { textPair }) }, sure.named, {})]
   const pair = textPair === undefined ? pairIn(textPairs, free) : undefined
   if (pair !== undefined) {
-    const [one, other] = pair.map(({ name }) => name) as [string, string]
+    const [first, second] = pair.map(({ name }) => name) as [string, string]
     return [
-      evidence({ text: one, textPair: other }, sure.usual, {
-        text: `rows have two texts, in the columns ${quoted(one)} and ${quoted(other)}`,
+      evidence({ text: first, textPair: second }, sure.usual, {
+        text: `rows have two texts, in the columns ${quoted(first)} and ${quoted(second)}`,
         textPair: "the second of the two"
       })
     ]
@@ -192,8 +192,8 @@ export const textEvidence = (
   const characters = `${Math.round(lengthOf(longest))} characters on average`
   if (next === undefined) return [of(longest, sure.usual, `the only text column: ${characters}`)]
   if (lengthOf(longest) > 2 * lengthOf(next)) {
-    const others = `those of ${quoted(next.name)} ${Math.round(lengthOf(next))}`
-    return [of(longest, sure.usual, `the longest texts by far: ${characters}, ${others}`)]
+    const runnerUp = `those of ${quoted(next.name)} ${Math.round(lengthOf(next))}`
+    return [of(longest, sure.usual, `the longest texts by far: ${characters}, ${runnerUp}`)]
   }
   return free.slice(0, MOST_TEXTS).map((column) => of(column, sure.possible, "one of several text columns"))
 }
@@ -258,7 +258,7 @@ export const labelLists = (column: Column): { readonly separator?: string } | un
 
 const isNumbers = (cell: unknown): boolean => {
   const list = listIn(cell) ?? []
-  return list.length > 0 && list.every((one) => typeof one === "number")
+  return list.length > 0 && list.every((entry) => typeof entry === "number")
 }
 
 /** Returns the labels of a cell. */
@@ -282,7 +282,7 @@ export interface LabelEvidence {
 export const labelEvidence = (
   all: ReadonlyArray<Column>,
   { label }: Columns,
-  taken: ReadonlyArray<string>
+  excluded: ReadonlyArray<string>
 ): ReadonlyArray<LabelEvidence> => {
   const named = all.find(({ name }) => name === label)
   if (named !== undefined) return [{ column: named, certainty: sure.named, reason: "the named column" }]
@@ -290,7 +290,7 @@ export const labelEvidence = (
   return all
     .flatMap((column): ReadonlyArray<LabelEvidence> => {
       const { name, filled, cells, different } = column
-      if (taken.includes(name) || !isEvery(column, isScalar) || labelLists(column) !== undefined) return []
+      if (excluded.includes(name) || !isEvery(column, isScalar) || labelLists(column) !== undefined) return []
       const isNamed = certainLabel.test(name) || likelyLabel.test(name)
       const isWhole = filled.length === cells.length
       const isShort = wordsOf(column) <= LONGEST.words && lengthOf(column) <= LONGEST.characters
@@ -313,8 +313,8 @@ export const labelEvidence = (
       const certainty = byShape === sure.only && certainLabel.test(name) ? sure.usual : byShape
       return [{ column, certainty, reason }]
     })
-    .map((found, _, { length }) =>
-      length > 1 ? found : { ...found, reason: found.reason.replace(/^few/, "the only column of few") }
+    .map((candidate, _, { length }) =>
+      length > 1 ? candidate : { ...candidate, reason: candidate.reason.replace(/^few/, "the only column of few") }
     )
     .toSorted((a, b) => b.certainty - a.certainty)
 }
@@ -326,12 +326,12 @@ const usualNumbers =
 /** Returns the columns that may be a numeric target, the most certain first. */
 export const numberEvidence = (
   all: ReadonlyArray<Column>,
-  taken: ReadonlyArray<string>
+  excluded: ReadonlyArray<string>
 ): ReadonlyArray<LabelEvidence> => {
   const measures = all.filter(
-    (column) => !taken.includes(column.name) && numbersIn(column) !== undefined && !isKey(column)
+    (column) => !excluded.includes(column.name) && numbersIn(column) !== undefined && !isKey(column)
   )
-  const others = all.filter(
+  const nonMeasures = all.filter(
     (column) =>
       labelLists(column) !== undefined || (!isTextColumn(column) && !isKey(column) && !measures.includes(column))
   )
@@ -343,7 +343,7 @@ export const numberEvidence = (
       if (filled.length < cells.length || different < (isWhole ? ORDERED : 3) || certainLabel.test(name)) return []
       const isUsual = usualNumbers.test(name)
       const few = isWhole && different <= MOST_NUMBERED_CLASSES && comesBack(column)
-      const alone = measures.length === 1 && others.length === 0
+      const alone = measures.length === 1 && nonMeasures.length === 0
       const certainty = few ? sure.likely - 0.05 : isUsual ? sure.usual : alone ? sure.only : sure.possible
       const fraction = isWhole ? "" : ", not all of them whole"
       const reason = `${different} different numbers in the first ${cells.length} rows${fraction}: it is learned as a number, not as a class`
@@ -359,8 +359,8 @@ const LONGEST_EXAMPLE = 60
 /** Formats a cell for a sentence; of a list of messages, the last one. */
 export const shownText = (cell: unknown): string => {
   const last = Array.isArray(cell) ? cell.at(-1) : undefined
-  const said = isRow(last) ? (last["content"] ?? last["value"]) : cell
-  return `“${cut(String(said).replace(/\s+/g, " ").trim(), LONGEST_EXAMPLE)}”`
+  const content = isRow(last) ? (last["content"] ?? last["value"]) : cell
+  return `“${cut(String(content).replace(/\s+/g, " ").trim(), LONGEST_EXAMPLE)}”`
 }
 
 /** Formats the name of a column for a sentence. */
@@ -382,12 +382,12 @@ export const rowName = ({ text = "text", textPair }: Columns): string =>
 export const exampleOf = (
   rows: ReadonlyArray<Row>,
   { text, textPair }: Columns,
-  said: (row: Row) => string
+  targetText: (row: Row) => string
 ): string => {
-  const row = rows.find((one) => said(one) !== "") ?? rows[0]
+  const row = rows.find((candidate) => targetText(candidate) !== "") ?? rows[0]
   if (row === undefined || text === undefined) return ""
   const read = [text, ...(textPair === undefined ? [] : [textPair])].map((name) => shownText(row[name]))
-  return `${read.join(" and ")} → ${said(row)}`
+  return `${read.join(" and ")} → ${targetText(row)}`
 }
 
 /** Combines a text column and a target to a detected task. */
@@ -395,10 +395,10 @@ export const foundWith = (
   format: string,
   text: Evidence,
   target: { readonly certainty: number; readonly columns: Columns; readonly choices: ReadonlyArray<Choice> },
-  said: Pick<Found, "sentence" | "example">
+  texts: Pick<Found, "sentence" | "example">
 ): Found => ({
   format,
-  ...said,
+  ...texts,
   // both must be right
   certainty: text.certainty * target.certainty,
   columns: { ...text.columns, ...target.columns },

@@ -6,7 +6,7 @@ import { classesIn, columnsIn, isImage, labelEvidence, shownText, usual } from "
 
 /** Formats a summary: "1,200 (png 1,000, jpeg 200); 16×16 (smallest), 32×32 (median), 640×480 (largest)". */
 export const imagesText = ({ images, formats, smallest, median, largest }: ImagesSummary): string => {
-  const counted = formats.map((one) => `${one.format} ${wholeNumber(one.images)}`).join(", ")
+  const counted = formats.map((entry) => `${entry.format} ${wholeNumber(entry.images)}`).join(", ")
   const [least, middle, most] = [smallest, median, largest].map(({ width, height }) => `${width}×${height}`)
   return `${wholeNumber(images)} (${counted}); ${least} (smallest), ${middle} (median), ${most} (largest)`
 }
@@ -25,7 +25,7 @@ export const imagesIn = (
   { content, rows, train }: Parameters<Detecting["rows"]>[0],
   columns: Columns
 ): ReadonlyArray<Found> => {
-  const found = choice("data.format", format, "images with labels")
+  const formatChoice = choice("data.format", format, "images with labels")
   const all = columnsIn(rows)
   if (content === "texts") return []
   if (content === "images") {
@@ -37,7 +37,7 @@ export const imagesIn = (
         example: `${shownText(rows[0]?.["image"])} → ${rows[0]?.["label"] ?? ""}`,
         certainty: sure.clearly,
         columns: {},
-        choices: [found]
+        choices: [formatChoice]
       }
     ]
   }
@@ -47,7 +47,7 @@ export const imagesIn = (
   if (image === undefined) return []
   const hasPaths = rows.some((row) => typeof row[image] === "string" && !/^data:/.test(`${row[image]}`))
   const folder = choice("data.folder", folderOf(train), "paths in rows are relative to it and stay inside it")
-  const own = (role: "image" | "label", name: string) =>
+  const columnChoice = (role: "image" | "label", name: string) =>
     name === role || columns[role] !== undefined
       ? []
       : [choice(`data.${role}`, name, `the column that holds ${role === "image" ? "images" : "a label"}`)]
@@ -57,6 +57,11 @@ export const imagesIn = (
     example: `${shownText(rows[0]?.[image])} → ${rows[0]?.[name] ?? ""}`,
     certainty: (columns.image === undefined ? sure.clearly : sure.named) * certainty,
     columns: { image, label: name },
-    choices: [found, ...own("image", image), ...own("label", name), ...(hasPaths ? [folder] : [])]
+    choices: [
+      formatChoice,
+      ...columnChoice("image", image),
+      ...columnChoice("label", name),
+      ...(hasPaths ? [folder] : [])
+    ]
   }))
 }

@@ -43,14 +43,14 @@ export const plannedLoss = (
   labelCrossEntropy({ weights: weightsOf(loss.classWeights, labels, splits.train), smoothing: loss.labelSmoothing })
 
 const weightsOf = (
-  given: LabelLoss["classWeights"],
+  classWeights: LabelLoss["classWeights"],
   labels: ReadonlyArray<string>,
   { rows, classCounts = [] }: ClassificationSplit
 ): ReadonlyArray<number> | undefined => {
-  if (given === undefined) return undefined
+  if (classWeights === undefined) return undefined
   // a class without rows has no loss
-  if (given === "balanced") return labels.map((_, i) => rows / (labels.length * (classCounts[i] || rows)))
-  return labels.map((label) => (Object.hasOwn(given, label) ? given[label]! : 1))
+  if (classWeights === "balanced") return labels.map((_, i) => rows / (labels.length * (classCounts[i] || rows)))
+  return labels.map((label) => (Object.hasOwn(classWeights, label) ? classWeights[label]! : 1))
 }
 
 export const onlySplits = Effect.map(({ splits }: ClassificationData) => splits)
@@ -71,31 +71,33 @@ export const classesLimits = (labels: ReadonlyArray<string>, what: string): stri
  * texts.
  */
 export const askedTexts = (
-  asked: ReadonlyArray<Asked>,
+  inputs: ReadonlyArray<Asked>,
   columns: TextColumns
 ): Effect.Effect<ReadonlyArray<TextFields>, DataError> =>
-  Effect.forEach(asked, (one, i) => {
-    const text = askedText(one, columns)
+  Effect.forEach(inputs, (input, i) => {
+    const text = askedText(input, columns)
     return isBroken(text) ? Effect.fail(dataError(`row ${i + 1}`, text.broken)) : Effect.succeed(text)
   })
 
-const askedText = (one: Asked, { text: column, textPair: other }: TextColumns): TextFields | Broken => {
-  if (typeof one === "string" && other === undefined) return { text: one }
-  const row = typeof one === "string" ? rowIn(one) : one
+const askedText = (input: Asked, { text: column, textPair: pairColumn }: TextColumns): TextFields | Broken => {
+  if (typeof input === "string" && pairColumn === undefined) return { text: input }
+  const row = typeof input === "string" ? rowIn(input) : input
   if (row === undefined) {
-    const both = `{"${column}": "…", "${other}": "…"}`
-    return { broken: `found ${quoted(String(one))}; this run reads pairs of texts: expected an object such as ${both}` }
+    const both = `{"${column}": "…", "${pairColumn}": "…"}`
+    return {
+      broken: `found ${quoted(String(input))}; this run reads pairs of texts: expected an object such as ${both}`
+    }
   }
   const text = stringField(row, column, { blank: false })
   if (typeof text !== "string") return text
-  if (other === undefined) return { text }
-  const textPair = stringField(row, other, { blank: false })
+  if (pairColumn === undefined) return { text }
+  const textPair = stringField(row, pairColumn, { blank: false })
   return typeof textPair === "string" ? { text, textPair } : textPair
 }
 
 /** Returns why `askedTexts` cannot read an input; undefined if it can. */
-export const askedProblem = (one: Asked, columns: TextColumns): string | undefined => {
-  const text = askedText(one, columns)
+export const askedProblem = (input: Asked, columns: TextColumns): string | undefined => {
+  const text = askedText(input, columns)
   return isBroken(text) ? text.broken : undefined
 }
 
@@ -108,10 +110,10 @@ export const askingTexts = <Plan>(columnsOf: (plan: Plan) => TextColumns) => ({
   },
   examples: (source: RowSource<TextFields>, plan: Plan, rows: ReadonlyArray<number>) =>
     Effect.map(source.read(rows), (read) => {
-      const { text: column, textPair: other } = columnsOf(plan)
+      const { text: column, textPair: pairColumn } = columnsOf(plan)
       return read.map(({ text, textPair }) => ({
         [column]: text,
-        ...(other === undefined || textPair === undefined ? {} : { [other]: textPair })
+        ...(pairColumn === undefined || textPair === undefined ? {} : { [pairColumn]: textPair })
       }))
     })
 })
@@ -136,16 +138,16 @@ export const predictionsOf = <A extends TextFields, E, R>(
       const some = texts.slice(start, start + size)
       const all = yield* logits(some)
       for (const [i, { text, textPair }] of some.entries()) {
-        const own = Array.from(all.subarray(i * labels.length, (i + 1) * labels.length))
-        const largest = Math.max(...own)
-        const exponentials = own.map((logit) => Math.exp(logit - largest))
-        const sum = exponentials.reduce((total, one) => total + one, 0)
+        const rowLogits = Array.from(all.subarray(i * labels.length, (i + 1) * labels.length))
+        const largest = Math.max(...rowLogits)
+        const exponentials = rowLogits.map((logit) => Math.exp(logit - largest))
+        const sum = exponentials.reduce((total, part) => total + part, 0)
         predictions.push({
           text,
           ...(textPair === undefined ? {} : { textPair }),
-          label: labels[own.indexOf(largest)]!,
-          probabilities: named(exponentials.map((one) => one / sum)),
-          logits: named(own)
+          label: labels[rowLogits.indexOf(largest)]!,
+          probabilities: named(exponentials.map((part) => part / sum)),
+          logits: named(rowLogits)
         })
       }
     }

@@ -18,8 +18,8 @@ export const classification = headKind<ClassificationPlan, ClassificationData>({
     sections: ({ model, labels, outputs }, evaluated) => {
       // classes without names are numbers in rows
       const numbered = Array.from({ length: outputs }, (_, i) => (evaluated ? `${i}` : `LABEL_${i}`))
-      const own = model.head === "checkpoint" && !evaluated ? {} : { labels: labels ?? numbered }
-      return { kind: "classification", data: own }
+      const withLabels = model.head === "checkpoint" && !evaluated ? {} : { labels: labels ?? numbered }
+      return { kind: "classification", data: withLabels }
     },
     sample: ([label = ""]) => sampleTexts.map((text) => ({ text, label }))
   },

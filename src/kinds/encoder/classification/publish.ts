@@ -41,7 +41,7 @@ export const publishClassification = headPublisher<
     const texts =
       plan.data.textPair === undefined ? '["your text"]' : '[{"text": "your text", "text_pair": "the other"}]'
     return {
-      own: [
+      loading: [
         "from transformers import pipeline",
         "",
         'classify = pipeline("text-classification", model="path/to/this/folder")',

@@ -46,12 +46,12 @@ export const runClassification: Runner<ClassificationPlan, ResolvedClassificatio
     openClassification(rowsOf(plan.data, model.labels, file), plan.seed).pipe(onlySplits),
   evaluate: (adapted, plan, source, { rows, ...options }) =>
     evaluationOf(adapted, plan, source, rows).pipe(evaluateClasses(adapted, source.labels, options)),
-  predict: (adapted, plan, asked) =>
+  predict: (adapted, plan, inputs) =>
     Effect.gen(function* () {
       const { padMultiple } = yield* Device
       const { model } = adapted
       const maxLength = longestText(plan, model)
-      const texts = yield* askedTexts(asked, plan.data)
+      const texts = yield* askedTexts(inputs, plan.data)
       return yield* predictionsOf(texts, plan.training.evaluateBatchSize, model.labels, (some) =>
         Effect.flatMap(tokenizeTexts(some, model.tokenizer, maxLength), (encodings) => {
           const examples = encodings.map((encoding) => ({ ...encoding, label: 0 }))

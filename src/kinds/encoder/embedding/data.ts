@@ -137,9 +137,9 @@ export const singleTexts = ({ rows, read, texts, where }: RelatedSplit): RowSour
   rows: rows * texts,
   where,
   read: (indices) => {
-    const wanted = Array.from(indices)
-    return Effect.map(read(wanted.map((index) => Math.floor(index / texts))), (found) =>
-      found.map((row, i) => ({ text: textsOfRow(row)[wanted[i]! % texts]!, where: row.where }))
+    const textIndices = Array.from(indices)
+    return Effect.map(read(textIndices.map((index) => Math.floor(index / texts))), (rowsRead) =>
+      rowsRead.map((row, i) => ({ text: textsOfRow(row)[textIndices[i]! % texts]!, where: row.where }))
     )
   }
 })

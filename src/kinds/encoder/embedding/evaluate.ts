@@ -43,8 +43,8 @@ const joined = (parts: ReadonlyArray<RowScore>): RowScore => {
     size: parts.reduce((sum, { size }) => sum + size, 0),
     over: (rows) =>
       parts.reduce((sum, part, k) => {
-        const own = Array.from(rows, (row) => row - starts[k]!).filter((row) => row >= 0 && row < part.size)
-        return own.length === 0 ? sum : sum + (own.length / rows.length) * part.over(own)
+        const rowsOfPart = Array.from(rows, (row) => row - starts[k]!).filter((row) => row >= 0 && row < part.size)
+        return rowsOfPart.length === 0 ? sum : sum + (rowsOfPart.length / rows.length) * part.over(rowsOfPart)
       }, 0)
   }
 }
@@ -63,10 +63,10 @@ const evaluated =
     adapted: Adapted<EmbeddingModel>,
     source: RelatedSplit,
     { loss, lossRows, embed }: Omit<RelatedEvaluation, "batchSize">,
-    { rows: wanted = source.rows, done, scored }: EvaluateOptions
+    { rows: most = source.rows, done, scored }: EvaluateOptions
   ) =>
     Effect.gen(function* () {
-      const rows = Math.min(wanted, source.rows)
+      const rows = Math.min(most, source.rows)
       const corpora = Math.ceil(rows / LARGEST_CORPUS)
       const width = adapted.model.hiddenSize
       let lossSum = 0
@@ -78,7 +78,7 @@ const evaluated =
         const [start, end] = [Math.floor((i * rows) / corpora), Math.floor(((i + 1) * rows) / corpora)]
         const some = yield* source.read(Array.from({ length: end - start }, (_, at) => start + at))
         const texts = some.map(textsOfRow)
-        const inOrder = Array.from({ length: source.texts }, (_, at) => texts.map((own) => own[at]!)).flat()
+        const inOrder = Array.from({ length: source.texts }, (_, at) => texts.map((textsOf) => textsOf[at]!)).flat()
         const vectors = yield* vectorsOf(adapted, inOrder, {
           ...embed,
           done: (count) => done(start + Math.floor(count / source.texts))
@@ -90,14 +90,17 @@ const evaluated =
           batchLosses.push(part * some.length)
           batchRows.push(Math.min(lossRows, some.length - at * lossRows))
         }
-        const own = yield* measure(embedded)
-        each.push(own)
-        for (const [name, score] of Object.entries(own)) sums[name] = (sums[name] ?? 0) + score.size * overAll(score)
-        counted += Object.values(own)[0]!.size
+        const scoresOfBatch = yield* measure(embedded)
+        each.push(scoresOfBatch)
+        for (const [name, score] of Object.entries(scoresOfBatch))
+          sums[name] = (sums[name] ?? 0) + score.size * overAll(score)
+        counted += Object.values(scoresOfBatch)[0]!.size
       }
       const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / counted]))
       scored?.({
-        ...Object.fromEntries(Object.keys(means).map((name) => [name, joined(each.map((own) => own[name]!))])),
+        ...Object.fromEntries(
+          Object.keys(means).map((name) => [name, joined(each.map((scoresOfBatch) => scoresOfBatch[name]!))])
+        ),
         // the loss compares the rows of a batch with each other, so the unit of resampling is the batch
         loss: ratioOf(batchLosses, batchRows)
       })
@@ -114,9 +117,9 @@ const lossOf = ({ rows, texts, width, vectors }: EmbeddedRows, loss: RelatedLoss
         const parts: Array<Scalar> = []
         for (let start = 0; start < rows.length; start += size) {
           const count = Math.min(size, rows.length - start)
-          const own = tf.reshape(tf.slice(all, [0, start, 0], [texts, count, width]), [texts * count, width])
+          const vectorsOfRows = tf.reshape(tf.slice(all, [0, start, 0], [texts, count, width]), [texts * count, width])
           const target = { texts, scores: tf.slice(scores, [start], [count]) }
-          parts.push(tf.mul(loss(own as Tensor2D, target), count / rows.length))
+          parts.push(tf.mul(loss(vectorsOfRows as Tensor2D, target), count / rows.length))
         }
         return tf.stack([tf.addN(parts), ...parts])
       })
@@ -131,9 +134,9 @@ export const evaluateRanking = evaluated((embedded) =>
     const { corpus, anchors } = questionsOf(embedded.rows)
     const { width, rows, vectors } = embedded
     const picked = (indices: ReadonlyArray<number>): Tensor2D => {
-      const own = new Float32Array(indices.length * width)
-      for (const [i, at] of indices.entries()) own.set(vectors.subarray(at * width, (at + 1) * width), i * width)
-      return unitRows(tf.tensor2d(own, [indices.length, width]))
+      const gathered = new Float32Array(indices.length * width)
+      for (const [i, at] of indices.entries()) gathered.set(vectors.subarray(at * width, (at + 1) * width), i * width)
+      return unitRows(tf.tensor2d(gathered, [indices.length, width]))
     }
     const all: Array<RankingScores> = []
     yield* Effect.acquireUseRelease(
@@ -148,8 +151,8 @@ export const evaluateRanking = evaluated((embedded) =>
               Effect.sync(() => tf.tidy(() => tf.matMul(picked(some.map(({ row }) => row)), texts, false, true))),
               (all) =>
                 Effect.map(readTensor(all, "the cosines of an evaluation"), (cosines) =>
-                  some.map(({ own }, i) =>
-                    scoresOf(placesOf(cosines.subarray(i * corpus.length, (i + 1) * corpus.length), own))
+                  some.map(({ relevant }, i) =>
+                    scoresOf(placesOf(cosines.subarray(i * corpus.length, (i + 1) * corpus.length), relevant))
                   )
                 ),
               (all) => Effect.sync(() => all.dispose())
@@ -161,7 +164,7 @@ export const evaluateRanking = evaluated((embedded) =>
       (texts) => Effect.sync(() => texts.dispose())
     )
     const names = Object.keys(all[0]!) as ReadonlyArray<keyof RankingScores>
-    return Object.fromEntries(names.map((name) => [name, ratioOf(all.map((own) => own[name]))]))
+    return Object.fromEntries(names.map((name) => [name, ratioOf(all.map((scores) => scores[name]))]))
   })
 )
 

@@ -36,8 +36,8 @@ type RelatedKind = RunKind<RelatedPlan, ResolvedRelatedPlan>
 const pooled = ({ head: { pooling, output } }: ResolvedRelatedPlan["model"]): string =>
   `${pooling === "mean" ? "the mean of the tokens" : "the first token"}${output === "normalized" ? ", of length 1" : ""}`
 
-const related = (own: Pick<RelatedKind, "metrics" | "headline" | "detecting" | "adopting">): RelatedKind => ({
-  ...own,
+const related = (parts: Pick<RelatedKind, "metrics" | "headline" | "detecting" | "adopting">): RelatedKind => ({
+  ...parts,
   baseline: () => null,
   resolve: resolveRelated,
   describe: describeRelated,

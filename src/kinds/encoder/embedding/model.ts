@@ -40,12 +40,12 @@ export const embeddingModel = ({ stack, toDevice, ...model }: Model): EmbeddingM
         stack: {
           ...stack,
           sequences: ({ texts }: Rows & RelatedBatch): Sequences | undefined => {
-            const own = stack.sequences(unlabelled(texts))
-            if (own === undefined) return undefined
+            const sequences = stack.sequences(unlabelled(texts))
+            if (sequences === undefined) return undefined
             return {
-              ...own,
+              ...sequences,
               some: (rows) => {
-                const part = own.some(rows) as TokenTexts
+                const part = sequences.some(rows) as TokenTexts
                 return { ...alone(part), length: part.length }
               }
             }

@@ -89,8 +89,8 @@ const writeModules = ({ head, hiddenSize }: EmbeddingModel, maxLength: number, f
     const path = yield* Path.Path
     const folders = [POOLING_FOLDER, ...(head.output === "normalized" ? ["2_Normalize"] : [])]
     for (const name of folders) {
-      const made = path.join(folder, name)
-      yield* fs.makeDirectory(made).pipe(Effect.mapError(fileError("write", made)))
+      const created = path.join(folder, name)
+      yield* fs.makeDirectory(created).pipe(Effect.mapError(fileError("write", created)))
     }
     const modules = ["Transformer", "Pooling", "Normalize"].slice(0, 1 + folders.length)
     yield* writeJson(

@@ -14,22 +14,22 @@ export interface Questions {
   /** rows whose texts form the corpus, without duplicates */
   readonly corpus: ReadonlyArray<number>
   /** distinct anchors: a row with the anchor, and the corpus indices of its texts */
-  readonly anchors: ReadonlyArray<{ readonly row: number; readonly own: ReadonlyArray<number> }>
+  readonly anchors: ReadonlyArray<{ readonly row: number; readonly relevant: ReadonlyArray<number> }>
 }
 
 export const questionsOf = (rows: ReadonlyArray<{ readonly text: string; readonly textPair: string }>): Questions => {
   const places = new Map<string, number>()
   const corpus: Array<number> = []
-  const anchors = new Map<string, { readonly row: number; readonly own: Set<number> }>()
+  const anchors = new Map<string, { readonly row: number; readonly relevant: Set<number> }>()
   for (const [row, { text, textPair }] of rows.entries()) {
-    const known = places.get(textPair)
-    const place = known ?? corpus.push(row) - 1
-    if (known === undefined) places.set(textPair, place)
-    const anchor = anchors.get(text) ?? { row, own: new Set<number>() }
+    const knownIndex = places.get(textPair)
+    const index = knownIndex ?? corpus.push(row) - 1
+    if (knownIndex === undefined) places.set(textPair, index)
+    const anchor = anchors.get(text) ?? { row, relevant: new Set<number>() }
     anchors.set(text, anchor)
-    anchor.own.add(place)
+    anchor.relevant.add(index)
   }
-  return { corpus, anchors: [...anchors.values()].map(({ row, own }) => ({ row, own: [...own] })) }
+  return { corpus, anchors: [...anchors.values()].map(({ row, relevant }) => ({ row, relevant: [...relevant] })) }
 }
 
 export interface RankingScores {
@@ -40,16 +40,16 @@ export interface RankingScores {
 }
 
 /** Returns the ranks of an anchor's texts, from 1, in ascending order. Ties are broken in corpus order. */
-export const placesOf = (similarities: ArrayLike<number>, own: ReadonlyArray<number>): ReadonlyArray<number> =>
-  own
+export const placesOf = (similarities: ArrayLike<number>, relevant: ReadonlyArray<number>): ReadonlyArray<number> =>
+  relevant
     .map((text) => {
       const at = similarities[text]!
-      let place = 1
+      let rank = 1
       for (let other = 0; other < similarities.length; other++) {
         const value = similarities[other]!
-        if (value > at || (value === at && other < text)) place++
+        if (value > at || (value === at && other < text)) rank++
       }
-      return place
+      return rank
     })
     .sort((a, b) => a - b)
 
@@ -57,14 +57,14 @@ const CUT = 10
 
 /** Returns the scores of one anchor from the ranks of its texts. */
 export const scoresOf = (places: ReadonlyArray<number>): RankingScores => {
-  const share = (k: number) => places.filter((place) => place <= k).length / places.length
-  const gain = (place: number) => 1 / Math.log2(place + 1)
-  const sum = (values: ReadonlyArray<number>) => values.reduce((total, place) => total + gain(place), 0)
+  const share = (k: number) => places.filter((rank) => rank <= k).length / places.length
+  const gain = (rank: number) => 1 / Math.log2(rank + 1)
+  const sum = (values: ReadonlyArray<number>) => values.reduce((total, rank) => total + gain(rank), 0)
   const best = Array.from({ length: Math.min(CUT, places.length) }, (_, i) => i + 1)
   return {
     recallAt1: share(1),
     recallAt10: share(CUT),
     mrrAt10: places[0]! <= CUT ? 1 / places[0]! : 0,
-    ndcgAt10: sum(places.filter((place) => place <= CUT)) / sum(best)
+    ndcgAt10: sum(places.filter((rank) => rank <= CUT)) / sum(best)
   }
 }

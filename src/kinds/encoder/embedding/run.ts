@@ -25,13 +25,13 @@ class NoLabels extends Schema.TaggedError<NoLabels>()("NoLabels", {}) {
 
 /** Returns the loss of a plan. */
 const lossOf = ({ data, loss }: RelatedPlan): RelatedLoss => {
-  const whole =
+  const base =
     data.format === "embedding" || !("kind" in loss)
       ? contrast(loss.temperature)
       : loss.kind === "cosent"
         ? cosent(loss.temperature)
         : cosineError
-  return loss.matryoshka === undefined ? whole : nested(whole, loss.matryoshka)
+  return loss.matryoshka === undefined ? base : nested(base, loss.matryoshka)
 }
 
 const embedOptions = (plan: RelatedPlan, model: Pick<EmbeddingModel, "maxLength">) => ({

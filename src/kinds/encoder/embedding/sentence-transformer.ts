@@ -47,13 +47,15 @@ export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings
       return yield* new ModelError({ folder, problems: [`${MODULES}: is not a list of modules`] })
     }
     const named = modules.map(recordOf).map(({ type, path }) => ({ name: nameOf(type), path }))
-    const others = named.filter(({ name }) => !["Transformer", "Pooling", "Normalize"].includes(name))
+    const unsupported = named.filter(({ name }) => !["Transformer", "Pooling", "Normalize"].includes(name))
     const pooled = named.find(({ name }) => name === "Pooling")
-    const place = typeof pooled?.path === "string" ? pooled.path : POOLING_FOLDER
+    const poolingFolder = typeof pooled?.path === "string" ? pooled.path : POOLING_FOLDER
     // a path within the folder
-    const inside = !place.split(/[\\/]/).includes("..") && !/^([\\/]|\w:)/.test(place)
+    const inside = !poolingFolder.split(/[\\/]/).includes("..") && !/^([\\/]|\w:)/.test(poolingFolder)
     const mode =
-      pooled === undefined || !inside ? [] : modesOf(recordOf(yield* readIfThere(folder, `${place}/config.json`)))
+      pooled === undefined || !inside
+        ? []
+        : modesOf(recordOf(yield* readIfThere(folder, `${poolingFolder}/config.json`)))
     const [only, ...more] = mode
     const pooling = more.length === 0 && (only === "mean" || only === "cls") ? only : undefined
     return {
@@ -61,13 +63,13 @@ export const sentenceSettings = (source: string): Effect.Effect<SentenceSettings
       normalize: named.some(({ name }) => name === "Normalize"),
       maxLength,
       unsupported: [
-        ...others.map(
+        ...unsupported.map(
           ({ name }) =>
             `${MODULES}: has a module ${name}, which is not supported (Transformer, Pooling and Normalize are)`
         ),
         ...(pooling === undefined
           ? [
-              `${place}/config.json: pools by ${mode.length === 0 ? "an unknown mode" : mode.join(" and ")}; "mean" and "cls" are supported`
+              `${poolingFolder}/config.json: pools by ${mode.length === 0 ? "an unknown mode" : mode.join(" and ")}; "mean" and "cls" are supported`
             ]
           : [])
       ]

@@ -34,16 +34,16 @@ const BATCH_SIZE = 32
 const PASSES = 3
 
 const steps = (resolved: ResolvedRelatedPlan, rows: number): Choice => {
-  const seen = Math.min(PASSES * rows, MOST_ROWS_SEEN)
-  const value = Math.max(1, Math.round(seen / BATCH_SIZE))
+  const rowsSeen = Math.min(PASSES * rows, MOST_ROWS_SEEN)
+  const value = Math.max(1, Math.round(rowsSeen / BATCH_SIZE))
   const { linear } = sizesOf(resolved.model.sites)
   const tokens = value * BATCH_SIZE * texts(resolved) * resolved.lengths.p50
   const reason = `${passesOf(value * BATCH_SIZE, rows)}; ${timeText(secondsOf(tokens, linear, speeds.encoder))}`
   return measured("training.steps", value, reason, findings.relatedSteps)
 }
 
-const choose = (resolved: ResolvedRelatedPlan, held: number): ReadonlyArray<Choice> => {
-  const rows = resolved.data.splits.train.rows - held
+const choose = (resolved: ResolvedRelatedPlan, heldOut: number): ReadonlyArray<Choice> => {
+  const rows = resolved.data.splits.train.rows - heldOut
   const length = steps(resolved, rows)
   return [
     maxLength(resolved),
@@ -53,7 +53,7 @@ const choose = (resolved: ResolvedRelatedPlan, held: number): ReadonlyArray<Choi
     ),
     length,
     measured("training.batchSize", BATCH_SIZE, "", findings.relatedBatch),
-    ...evaluation(evaluatedOf(resolved.data.splits, held), length.value as number, {
+    ...evaluation(evaluatedOf(resolved.data.splits, heldOut), length.value as number, {
       rows: 1_000,
       why: "ranks among this many texts are precise enough during training"
     })
@@ -77,8 +77,8 @@ const smallerBatches = {
 export const suggestRelated: Suggesting<ResolvedRelatedPlan> = {
   uncut: 8192,
   heldOut: heldOutRows,
-  choose(seen, held) {
-    return { choices: choose(seen, held), cautions: nothingToEvaluate(evaluatedOf(seen.data.splits, held)) }
+  choose(full, heldOut) {
+    return { choices: choose(full, heldOut), cautions: nothingToEvaluate(evaluatedOf(full.data.splits, heldOut)) }
   },
   turns: (choices) => [
     ...headTurns(choices, 32, findings.relatedRate).filter(({ name }) => name !== smallerBatches.name),

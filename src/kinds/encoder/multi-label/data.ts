@@ -51,8 +51,8 @@ export const openMultiLabel = (
   Effect.gen(function* () {
     const files = yield* openSplitFiles(section, (path) => openTextFile(path, section, labelTargets(section)))
     const { train } = files
-    const found = train.index.labels.flatMap(({ label }) => labelsOf(label))
-    const labels = section.labels ?? section.labelColumns ?? [...new Set(found)].sort()
+    const labelsOfRows = train.index.labels.flatMap(({ label }) => labelsOf(label))
+    const labels = section.labels ?? section.labelColumns ?? [...new Set(labelsOfRows)].sort()
     if (labels.length === 0)
       return yield* dataError(train.where, "no row has a label; expected at least one labelled row")
     const many = tooManyLabels(train.where, labels)

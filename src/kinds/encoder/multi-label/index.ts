@@ -19,7 +19,7 @@ export const multiLabel = headKind<MultiLabelPlan, MultiLabelData>({
   settled: ({ labels }) => ({ labels: [...labels] }),
   classes: true,
   words: {
-    prediction: (said) => predictionText(said),
+    prediction: (prediction) => predictionText(prediction),
     rows: (split) => classesText({ ...split, classes: split.classes ?? [] })
   },
   detecting: detectTags,
@@ -33,21 +33,23 @@ const predictionText = ({ label, labels = [], probabilities = {} }: Prediction):
 
 /** Returns the baseline: the labels of at least half of the training rows, or else the most frequent label, for every row of a split. */
 const frequentBaseline = ({ splits, labels }: MultiLabelData, split: "validation" | "test"): Baseline | null => {
-  const own = splits[split]
+  const ofSplit = splits[split]
   const { counts, rows } = splits.train
-  if (own === undefined || own.rows === 0) return null
+  if (ofSplit === undefined || ofSplit.rows === 0) return null
   const half = labels.filter((_, i) => counts[i]! >= rows / 2)
   const most = labels[counts.indexOf(Math.max(...counts))]!
-  const given = half.length > 0 ? half : [most]
-  const right = labels.map((label, i) => (given.includes(label) ? own.counts[i]! : 0))
+  const predicted = half.length > 0 ? half : [most]
+  const right = labels.map((label, i) => (predicted.includes(label) ? ofSplit.counts[i]! : 0))
   const sum = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
-  const each = labels.map((label, i) => (given.includes(label) ? (2 * right[i]!) / (own.rows + own.counts[i]!) : 0))
+  const each = labels.map((label, i) =>
+    predicted.includes(label) ? (2 * right[i]!) / (ofSplit.rows + ofSplit.counts[i]!) : 0
+  )
   return {
-    of: `always “${given.join(", ")}”, ${half.length > 0 ? "that at least half of the training rows have" : "the most frequent label"}`,
+    of: `always “${predicted.join(", ")}”, ${half.length > 0 ? "that at least half of the training rows have" : "the most frequent label"}`,
     scores: {
-      microF1: (2 * sum(right)) / (given.length * own.rows + sum(own.counts)),
+      microF1: (2 * sum(right)) / (predicted.length * ofSplit.rows + sum(ofSplit.counts)),
       macroF1: sum(each) / labels.length,
-      exactMatch: (own.sets.get(setOf(given)) ?? 0) / own.rows
+      exactMatch: (ofSplit.sets.get(setOf(predicted)) ?? 0) / ofSplit.rows
     }
   }
 }

@@ -36,18 +36,18 @@ const runner = targetRunner<MultiLabelPlan, MultiLabelData, MultiLabelModel>({
   expected: ({ labels }, { targets }) => namesText(labels.filter((_, i) => targets[i] === 1)),
   scores: ({ outputs, targets }, { thresholds }) => multiLabelRows(outputs, targets, thresholds),
   said: (outputs, model) => {
-    const given = givenOf(outputs, model)
+    const predicted = givenOf(outputs, model)
     return {
-      label: namesText(given),
-      labels: given,
+      label: namesText(predicted),
+      labels: predicted,
       probabilities: byName(model.labels, Float64Array.from(outputs, probabilityOf)),
       logits: byName(model.labels, outputs)
     }
   },
   // ordered by the loss of the labels
   wrong: (outputs, targets, model) => {
-    const given = givenOf(outputs, model)
-    if (model.labels.every((label, i) => given.includes(label) === (targets[i] === 1))) return null
+    const predicted = givenOf(outputs, model)
+    if (model.labels.every((label, i) => predicted.includes(label) === (targets[i] === 1))) return null
     return model.labels.reduce((sum, _, i) => sum + lossOf(outputs[i]!, targets[i]!), 0)
   }
 })
@@ -83,8 +83,8 @@ const readThresholds = ({ labels, thresholds }: MultiLabelModel, folder: string)
     const file = path.join(folder, THRESHOLDS_FILE)
     if (!(yield* fs.exists(file).pipe(Effect.orElseSucceed(() => false)))) return
     const wrong = (reason: string) => new AdapterError({ folder, problems: [`${THRESHOLDS_FILE}: ${reason}`] })
-    const found = yield* readJsonFile(file).pipe(Effect.mapError(({ message }) => wrong(message)))
-    const decoded = yield* Schema.decodeUnknownEffect(Thresholds)(found).pipe(
+    const json = yield* readJsonFile(file).pipe(Effect.mapError(({ message }) => wrong(message)))
+    const decoded = yield* Schema.decodeUnknownEffect(Thresholds)(json).pipe(
       Effect.mapError(() => wrong("expected an object with a threshold per label"))
     )
     const missing = labels.filter((label) => decoded[label] === undefined)

@@ -13,8 +13,8 @@ export const probabilityOf = (logit: number): number => 1 / (1 + Math.exp(-logit
 /** Returns the binary cross-entropy of one decision, log(1 + eᶻ) − y·z, without overflow. */
 export const lossOf = (z: number, y: number): number => Math.max(z, 0) - z * y + Math.log1p(Math.exp(-Math.abs(z)))
 
-const f1Of = (both: number, given: number, right: number): number =>
-  given + right === 0 ? 0 : (2 * both) / (given + right)
+const f1Of = (both: number, predicted: number, right: number): number =>
+  predicted + right === 0 ? 0 : (2 * both) / (predicted + right)
 
 /**
  * Returns multi-label scores. `logits`, `targets`: [rows, labels], row-major. Micro-F1 counts all pairs of row and label together; macro-F1
@@ -27,7 +27,7 @@ export const multiLabelScores = (
 ): Record<keyof typeof multiLabelMetrics, number> => {
   const width = thresholds.length
   const rows = logits.length / width
-  const [both, given, right] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)]
+  const [both, predicted, right] = [new Float64Array(width), new Float64Array(width), new Float64Array(width)]
   let [loss, exact] = [0, 0]
   for (let row = 0; row < rows; row++) {
     let same = true
@@ -35,7 +35,7 @@ export const multiLabelScores = (
       const [z, y] = [logits[row * width + i]!, targets[row * width + i]!]
       const has = probabilityOf(z) >= thresholds[i]! ? 1 : 0
       loss += lossOf(z, y)
-      given[i]! += has
+      predicted[i]! += has
       right[i]! += y
       both[i]! += has * y
       if (has !== y) same = false
@@ -43,10 +43,10 @@ export const multiLabelScores = (
     if (same) exact++
   }
   const sum = (values: Float64Array) => values.reduce((total, value) => total + value, 0)
-  const each = Array.from(both, (own, i) => f1Of(own, given[i]!, right[i]!))
+  const each = Array.from(both, (truePositives, i) => f1Of(truePositives, predicted[i]!, right[i]!))
   return {
     loss: loss / logits.length,
-    microF1: f1Of(sum(both), sum(given), sum(right)),
+    microF1: f1Of(sum(both), sum(predicted), sum(right)),
     macroF1: each.reduce((total, value) => total + value, 0) / width,
     exactMatch: exact / rows
   }

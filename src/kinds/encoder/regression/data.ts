@@ -57,8 +57,8 @@ export const openRegression = (
     const files = yield* openSplitFiles(section, (path) =>
       Effect.suspend(() => {
         const values: Array<number> = []
-        const seen = ({ targets: own }: Pick<TargetText, "targets">) => void values.push(...own)
-        return Effect.map(openTextFile(path, section, { ...numberTargets(targets), seen }), (file) => ({
+        const collect = ({ targets: rowTargets }: Pick<TargetText, "targets">) => void values.push(...rowTargets)
+        return Effect.map(openTextFile(path, section, { ...numberTargets(targets), seen: collect }), (file) => ({
           ...file,
           values
         }))
@@ -102,10 +102,10 @@ const valuesOf = (all: ReadonlyArray<number>, width: number, rows: Uint32Array |
       )
 
 const spreadOf = (target: string, values: Float64Array, width: number, at: number): Spread => {
-  const own = values.filter((_, i) => i % width === at)
-  const mean = own.reduce((sum, value) => sum + value, 0) / own.length
-  const variance = own.reduce((sum, value) => sum + (value - mean) ** 2, 0) / own.length
-  const least = own.reduce((low, value) => Math.min(low, value), Number.POSITIVE_INFINITY)
-  const most = own.reduce((high, value) => Math.max(high, value), Number.NEGATIVE_INFINITY)
+  const ofTarget = values.filter((_, i) => i % width === at)
+  const mean = ofTarget.reduce((sum, value) => sum + value, 0) / ofTarget.length
+  const variance = ofTarget.reduce((sum, value) => sum + (value - mean) ** 2, 0) / ofTarget.length
+  const least = ofTarget.reduce((low, value) => Math.min(low, value), Number.POSITIVE_INFINITY)
+  const most = ofTarget.reduce((high, value) => Math.max(high, value), Number.NEGATIVE_INFINITY)
   return { target, mean, deviation: Math.sqrt(variance), least, most }
 }

@@ -65,16 +65,16 @@ const withHeadInUnits = (adapted: Adapted<RegressionModel>) => {
   const { head, scaling } = adapted.model
   const { mean, deviation } = scaling
   const [weight, bias] = head.parameters.slice(-2).map(({ name }) => name)
-  const own: Array<tf.Tensor> = []
+  const created: Array<tf.Tensor> = []
   const dense = adapted.trainable.dense.map((parameter) => {
     if (parameter.name !== weight && parameter.name !== bias) return parameter
     const value = tf.tidy(() =>
       parameter.name === weight
-        ? tf.mul(parameter.value, tf.tensor2d(deviation.map((one) => [one])))
+        ? tf.mul(parameter.value, tf.tensor2d(deviation.map((scale) => [scale])))
         : tf.add(tf.mul(parameter.value, tf.tensor1d([...deviation])), tf.tensor1d([...mean]))
     )
-    own.push(value)
+    created.push(value)
     return { ...parameter, value: value as typeof parameter.value }
   })
-  return { ...adapted, trainable: { ...adapted.trainable, dense }, own }
+  return { ...adapted, trainable: { ...adapted.trainable, dense }, own: created }
 }

@@ -49,6 +49,6 @@ export const runRegression = targetRunner<RegressionPlan, RegressionData, Regres
   // in standard deviations of the targets
   wrong: (outputs, targets, { scaling }) => {
     const values = inUnits(outputs, scaling)
-    return scaling.deviation.reduce((sum, own, i) => sum + Math.abs(values[i]! - targets[i]!) / own, 0)
+    return scaling.deviation.reduce((sum, scale, i) => sum + Math.abs(values[i]! - targets[i]!) / scale, 0)
   }
 })

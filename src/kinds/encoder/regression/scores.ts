@@ -49,10 +49,11 @@ export const regressionRows = (
   const width = deviation.length
   const column = (values: ArrayLike<number>, at: number, rows: ArrayLike<number>) =>
     Float64Array.from(rows, (row) => values[row * width + at]!)
-  const score = (own: (typeof scoresOfTarget)[Names]): RowScore => ({
+  const score = (metric: (typeof scoresOfTarget)[Names]): RowScore => ({
     size: right.length / width,
     over: (rows) =>
-      deviation.reduce((sum, one, i) => sum + own(column(predicted, i, rows), column(right, i, rows), one), 0) / width
+      deviation.reduce((sum, scale, i) => sum + metric(column(predicted, i, rows), column(right, i, rows), scale), 0) /
+      width
   })
   return mapScores(score)
 }
@@ -64,8 +65,8 @@ const mapScores = <A>(of: (score: (typeof scoresOfTarget)[Names], name: Names) =
   >
 
 /** Returns the metrics over all rows. */
-export const regressionScores = (...given: Parameters<typeof regressionRows>): Readonly<Record<Names, number>> => {
-  const rows = regressionRows(...given)
+export const regressionScores = (...args: Parameters<typeof regressionRows>): Readonly<Record<Names, number>> => {
+  const rows = regressionRows(...args)
   return mapScores((_, name) => overAll(rows[name]))
 }
 

@@ -19,7 +19,7 @@ import { columnsIn, exampleOf, isProse, shownColumn, shownText, textsIn } from "
 
 /** Returns whether a model has a chat template. A model that cannot be opened is reported when the plan is resolved. */
 const chats = (source: string) =>
-  Effect.scoped(Effect.map(openSource(source), (own) => storedChatTemplate(own) !== null)).pipe(
+  Effect.scoped(Effect.map(openSource(source), (model) => storedChatTemplate(model) !== null)).pipe(
     Effect.orElseSucceed(() => false)
   )
 
@@ -67,7 +67,7 @@ const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = 
   if (list !== undefined && text === undefined) return [chat(list, rows, certainty)]
   if (text !== undefined) return [plain(rows, text, sure.named, "the text column was named")]
   if (["instruction", "output"].every((name) => texts.includes(name))) return [alpaca(rows)]
-  const pair = pairs.find(([one, other]) => texts.includes(one) && texts.includes(other))
+  const pair = pairs.find(([first, second]) => texts.includes(first) && texts.includes(second))
   if (pair !== undefined) {
     const [prompt, answer, sureOf] = pair
     const talks = chats ?? prompt !== "prompt"
@@ -75,12 +75,12 @@ const causalForms: Detecting["rows"] = ({ content, rows }, columns, { chats } = 
   }
   const prose = textsIn(all)
   const usual = textNames.find((name) => texts.includes(name))
-  const own = usual ?? (prose.length === 1 && (isProse(prose[0]!) || all.length === 1) ? prose[0]!.name : undefined)
-  if (own === undefined) return []
-  const others = all.map(({ name }) => name).filter((name) => name !== own)
-  const alone = others.length === 0 ? "" : `; nothing else of a row is read (${others.slice(0, NAMED).join(", ")})`
-  const reason = `rows have a text in the column "${own}", every token of which is learned${alone}`
-  return [plain(rows, own, others.length === 0 ? sure.usual : sure.anything, reason)]
+  const column = usual ?? (prose.length === 1 && (isProse(prose[0]!) || all.length === 1) ? prose[0]!.name : undefined)
+  if (column === undefined) return []
+  const unread = all.map(({ name }) => name).filter((name) => name !== column)
+  const alone = unread.length === 0 ? "" : `; nothing else of a row is read (${unread.slice(0, NAMED).join(", ")})`
+  const reason = `rows have a text in the column "${column}", every token of which is learned${alone}`
+  return [plain(rows, column, unread.length === 0 ? sure.usual : sure.anything, reason)]
 }
 
 const plain = (rows: ReadonlyArray<Row>, text: string, certainty: number, reason: string): Found => ({
@@ -113,11 +113,13 @@ const chat = (column: string, rows: ReadonlyArray<Row>, certainty: number): Foun
   const mapping = from ? "sharegpt" : "openai"
   const keys = from ? '"from" and "value"' : '"role" and "content"'
   const usual = column === (from ? "conversations" : "messages")
-  const asked = messages.findIndex((message) => /^(user|human)$/.test(String(message["role"] ?? message["from"])))
+  const firstQuestion = messages.findIndex((message) =>
+    /^(user|human)$/.test(String(message["role"] ?? message["from"]))
+  )
   return {
     format: "chat",
     sentence: `how to answer: chats in ${shownColumn(column)}`,
-    example: `${saidIn(messages[Math.max(0, asked)])} → ${saidIn(messages[Math.max(0, asked) + 1])}`,
+    example: `${saidIn(messages[Math.max(0, firstQuestion)])} → ${saidIn(messages[Math.max(0, firstQuestion) + 1])}`,
     certainty,
     columns: usual ? {} : { messages: column },
     choices: [
@@ -164,7 +166,7 @@ const exchange = (rows: ReadonlyArray<Row>, prompt: string, answer: string, cert
 })
 
 const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, certainty: number): Found => {
-  const found = { ...namedPair(rows, prompt, answer), certainty, columns: {} }
+  const shared = { ...namedPair(rows, prompt, answer), certainty, columns: {} }
   const pair = format("completion", `rows have a prompt ("${prompt}") and what follows it ("${answer}")`)
   const apart = rows.some((row) => /\s$/.test(String(row[prompt])) || /^\s/.test(String(row[answer])))
   const learned = "what the model learns, followed by an end-of-text token"
@@ -173,7 +175,7 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
       ? ""
       : '; the two are joined without a separator: to add a line break or a space, use a template such as "{prompt}\\n"'
     return {
-      ...found,
+      ...shared,
       choices: [
         pair,
         choice("data.prompt", prompt, "the column that holds the prompt"),
@@ -183,7 +185,7 @@ const completion = (rows: ReadonlyArray<Row>, prompt: string, answer: string, ce
   }
   const text = `${capital(prompt)}: {${prompt}}\n${capital(answer)}:`
   return {
-    ...found,
+    ...shared,
     choices: [
       pair,
       choice("data.prompt", text, "the column inside a template, so that the model sees where the answer begins"),

@@ -22,7 +22,7 @@ const metrics = {
   perplexity: numberMetric("perplexity", "exp(loss)", "lower", { type: "perplexity", name: "Perplexity" }, (value) =>
     value.toFixed(2)
   ),
-  accuracy: { label: "next tokens right", ...share, inWords: (shown) => `${shown} of the next tokens right` }
+  accuracy: { label: "next tokens right", ...share, inWords: (value) => `${value} of the next tokens right` }
 } satisfies Metrics
 
 const causalRows: LanguageRows<CausalPlan, OpenedCausal> = {

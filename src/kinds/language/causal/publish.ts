@@ -21,6 +21,6 @@ export const publishCausal: Publisher<CausalPlan, ResolvedCausalPlan, CausalMode
   card: (source) => languageCard(source, `to continue ${learned[source.resolved.plan.data.format]}`),
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const chat = plan.data.format === "chat"
-    return mergedLanguage({ plan, adapted, steps, chat, splits: (own) => splits(own, plan) }, run, folder)
+    return mergedLanguage({ plan, adapted, steps, chat, splits: (merged) => splits(merged, plan) }, run, folder)
   }
 }

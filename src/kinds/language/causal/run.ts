@@ -44,7 +44,8 @@ export const runCausal: Runner<CausalPlan, ResolvedCausalPlan, CausalModel, Caus
       const sums = tokenSums()
       const evaluation = yield* batches.pipe(
         evaluateTokens(adapted, rowsOf, (count, batch, losses, right) => {
-          const rowAt = (place: number) => batch.rows[Math.floor(place / batch.length)]![batch.segments[place]!]!
+          const rowAt = (position: number) =>
+            batch.rows[Math.floor(position / batch.length)]![batch.segments[position]!]!
           if (scored !== undefined) sums.add(batch, losses, right, rowAt)
           return done(count)
         })

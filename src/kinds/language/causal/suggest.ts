@@ -59,15 +59,15 @@ export interface CausalFacts extends Evaluated {
 export const languageFacts = (
   format: CausalFacts["format"],
   { model, data }: Pick<ResolvedLanguagePlan<LanguagePlan, OpenedTokens<SplitSource>>, "model" | "data">,
-  held: number
+  heldOut: number
 ): CausalFacts => {
   const descriptions = data.describe()
   const { sample, tokens } = descriptions[0]!
   return {
     format,
-    ...evaluatedOf(data.splits, held),
+    ...evaluatedOf(data.splits, heldOut),
     ...sizesOf(model.sites),
-    rows: data.splits.train.rows - held,
+    rows: data.splits.train.rows - heldOut,
     sample,
     mean: tokens.mean,
     p95: tokens.p95,
@@ -106,12 +106,12 @@ const maxLength = ({ format, rows, sample, p95, longest, positions }: CausalFact
     return { path, value, reason }
   }
   const all = longest <= MUCH_LONGER * p95
-  const wanted = roundLength(all ? longest : p95)
-  const value = Math.min(wanted, positions)
+  const preferred = roundLength(all ? longest : p95)
+  const value = Math.min(preferred, positions)
   const longestRow = `the longest row${sample < rows ? ` of ${wholeNumber(sample)} looked at` : ""} has ${wholeNumber(longest)} tokens`
   const lost = "including the token that ends its text"
   const reason =
-    value < wanted
+    value < preferred
       ? `the model's token limit; ${longestRow}, ${lost}, and is truncated`
       : all
         ? `${longestRow}, ${lost}, so no row is truncated`
@@ -137,14 +137,14 @@ const length = (facts: CausalFacts, maxLength: number): ReadonlyArray<Choice> =>
   const { format, rows, mean, linear, sequences = 1 } = facts
   const text = format === "text"
   const pass = text ? Math.ceil((rows * mean) / maxLength) : rows
-  const wanted = Math.max(rowsSeen.answers, pass)
-  const seen = Math.min(wanted, MOST_PASSES_OF_ANSWERS * pass, MOST_ROWS_SEEN)
-  const batch = rowsOfStep(seen, STEP)
-  const steps = Math.max(1, Math.round(seen / batch))
+  const preferred = Math.max(rowsSeen.answers, pass)
+  const rowsToSee = Math.min(preferred, MOST_PASSES_OF_ANSWERS * pass, MOST_ROWS_SEEN)
+  const batch = rowsOfStep(rowsToSee, STEP)
+  const steps = Math.max(1, Math.round(rowsToSee / batch))
   const limit =
-    seen === wanted
+    rowsToSee === preferred
       ? ""
-      : seen === MOST_ROWS_SEEN
+      : rowsToSee === MOST_ROWS_SEEN
         ? "; training.epochs: 1 is one pass over all of them, but runs of that length were not measured"
         : `; ${MOST_PASSES_OF_ANSWERS} passes at most, since a language model soon memorises its rows`
   const tokens = steps * batch * sequences * (text ? maxLength : Math.min(mean, maxLength))
@@ -208,8 +208,8 @@ const LONG_HOURS = 12
 export const cautions = (facts: CausalFacts, choices: ReadonlyArray<Choice>): ReadonlyArray<string> => {
   const value = (path: string) => choices.find((choice) => choice.path === path)!.value as number
   const tokens = facts.format === "text" ? value("data.maxLength") : Math.min(facts.mean, value("data.maxLength"))
-  const seen = value("training.steps") * value("training.batchSize") * (facts.sequences ?? 1)
-  const hours = secondsOf(seen * tokens, facts.linear, speeds.decoder) / 3600
+  const sequencesSeen = value("training.steps") * value("training.batchSize") * (facts.sequences ?? 1)
+  const hours = secondsOf(sequencesSeen * tokens, facts.linear, speeds.decoder) / 3600
   return [
     ...(facts.rows < rowsSeen.answers / MOST_PASSES_OF_ANSWERS
       ? [`${counted(facts.rows, "training row")} are few: more rows will help more than any change to the plan`]
@@ -231,8 +231,8 @@ const efficient: ReadonlyArray<Choice> = [
 export const suggestCausal: Suggesting<ResolvedCausalPlan> = {
   uncut: 131_072,
   heldOut,
-  choose(seen, held) {
-    const facts = languageFacts(seen.plan.data.format, seen, held)
+  choose(full, heldOut) {
+    const facts = languageFacts(full.plan.data.format, full, heldOut)
     const choices = chooseCausal(facts)
     return { choices, cautions: cautions(facts, choices) }
   },

@@ -31,7 +31,7 @@ const metrics = {
   loss: numberMetric("loss", "preference loss", "lower", { type: "loss", name: "Preference loss" }, (value) =>
     value.toFixed(4)
   ),
-  accuracy: { label: "reward accuracy", ...share, inWords: (shown) => `the better answer preferred in ${shown}` },
+  accuracy: { label: "reward accuracy", ...share, inWords: (value) => `the better answer preferred in ${value}` },
   margin: { label: "margin", unit: "rewards", format: signed, better: "higher" },
   chosenReward: { label: "reward of the preferred answer", unit: "reward", format: signed, better: null },
   rejectedReward: { label: "reward of the rejected answer", unit: "reward", format: signed, better: null }
@@ -68,8 +68,8 @@ const ofPairs = (choice: Choice): ReadonlyArray<Choice> => {
 const suggestPreference: Suggesting<ResolvedPreferencePlan> = {
   uncut: suggestCausal.uncut,
   heldOut: suggestCausal.heldOut,
-  choose(seen, held) {
-    const facts = { ...languageFacts("chat", seen, held), sequences: SEQUENCES }
+  choose(full, heldOut) {
+    const facts = { ...languageFacts("chat", full, heldOut), sequences: SEQUENCES }
     const choices = [loss, ...chooseCausal(facts).flatMap(ofPairs)]
     return { choices, cautions: cautions(facts, choices) }
   },
@@ -103,12 +103,15 @@ const detectPreference: Detecting = {
   rows: ({ content, rows }, columns) => {
     const has = (name: string) => rows.every((row) => row[name] !== undefined && row[name] !== null)
     const isNamed = columns.chosen !== undefined || columns.rejected !== undefined
-    const found = answers.find((names) => names.every(has))
-    if (content !== "rows" || (!isNamed && found === undefined)) return []
+    const answerNames = answers.find((names) => names.every(has))
+    if (content !== "rows" || (!isNamed && answerNames === undefined)) return []
     const [usual] = answers
-    const [chosen, rejected] = [columns.chosen ?? found?.[0] ?? usual[0], columns.rejected ?? found?.[1] ?? usual[1]]
+    const [chosen, rejected] = [
+      columns.chosen ?? answerNames?.[0] ?? usual[0],
+      columns.rejected ?? answerNames?.[1] ?? usual[1]
+    ]
     const prompt = columns.prompt ?? prompts.find(has)
-    const own = (path: string, name: string | undefined, usually: string, what: string) =>
+    const columnChoice = (path: string, name: string | undefined, usually: string, what: string) =>
       name === undefined || name === usually ? [] : [choice(`data.${path}`, name, `the column that holds ${what}`)]
     const isOpenAi = chosen === "preferred_output" && has("input")
     const mapping = choice(
@@ -133,9 +136,9 @@ const detectPreference: Detecting = {
           ...(isOpenAi
             ? [mapping]
             : [
-                ...own("prompt", prompt, "prompt", "the prompt"),
-                ...own("chosen", chosen, usual[0], "the better answer"),
-                ...own("rejected", rejected, usual[1], "the worse answer")
+                ...columnChoice("prompt", prompt, "prompt", "the prompt"),
+                ...columnChoice("chosen", chosen, usual[0], "the better answer"),
+                ...columnChoice("rejected", rejected, usual[1], "the worse answer")
               ])
         ]
       }

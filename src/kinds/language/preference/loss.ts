@@ -64,7 +64,7 @@ export const preferenceLoss =
     }
     const [chosen, rejected] = halves(tf.div(sums.answers, tf.sum<Tensor1D>(target.answers, 1)))
     const odds = tf.sub(tf.sub(chosen, rejected), tf.sub(logOneMinusExp(chosen), logOneMinusExp(rejected)))
-    const [own] = halves(sums.all)
-    const cross = tf.div<Scalar>(tf.sum(own), target.counted)
+    const [chosenSum] = halves(sums.all)
+    const cross = tf.div<Scalar>(tf.sum(chosenSum), target.counted)
     return tf.add(cross, tf.mul(tf.mean<Scalar>(tf.softplus(tf.neg(odds))), loss.beta))
   }

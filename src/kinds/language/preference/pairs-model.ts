@@ -73,7 +73,7 @@ export interface References {
   readonly together: (batch: PairRows) => Effect.Effect<Float32Array, DeviceReadError | RankError>
 }
 
-const known = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
+const cached = new WeakMap<object, WeakMap<PreferenceSplit, References>>()
 
 /** Forward passes of the initial adapters, by the weights of their models. */
 const beginnings = new WeakMap<object, (input: CausalInput) => CausalOutput>()
@@ -84,9 +84,9 @@ export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void,
   return Effect.map(
     Effect.acquireRelease(
       Effect.sync(() => tidy(() => mapEveryTensor((tensor) => tf.keep(tensor.clone()), adapted.trainable))),
-      (kept) => Effect.sync(() => tf.dispose([...everyTensorOf(kept)]))
+      (copies) => Effect.sync(() => tf.dispose([...everyTensorOf(copies)]))
     ),
-    (kept) => void beginnings.set(model.weights, (input) => forward(input, kept))
+    (copies) => void beginnings.set(model.weights, (input) => forward(input, copies))
   )
 }
 
@@ -95,11 +95,11 @@ export const keepBeginning = (adapted: Adapted<PairsModel>): Effect.Effect<void,
  * alone, so that its values depend neither on its batch nor on the step from which a run resumes.
  */
 export const referencesOf = (model: PairsModel, split: PreferenceSplit, lengths: Lengths): References => {
-  const ofModel = known.get(model.weights) ?? new WeakMap<PreferenceSplit, References>()
-  known.set(model.weights, ofModel)
-  const found = ofModel.get(split) ?? computedOnce(model, split.rows, lengths)
-  ofModel.set(split, found)
-  return found
+  const ofModel = cached.get(model.weights) ?? new WeakMap<PreferenceSplit, References>()
+  cached.set(model.weights, ofModel)
+  const references = ofModel.get(split) ?? computedOnce(model, split.rows, lengths)
+  ofModel.set(split, references)
+  return references
 }
 
 /** Padding of batches on the device. */
@@ -110,7 +110,7 @@ const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): Refere
   const sums = new Float32Array(2 * rows).fill(Number.NaN)
   type Pair = PairRows["pairs"][number]
   const compute = (pair: Pair) => answerSums(model, padPairs([pair], { ...lengths, padId, prompts: false }))
-  const use = (pair: Pair, own: Float32Array) => Effect.sync(() => sums.set(own, 2 * pair.row))
+  const use = (pair: Pair, pairSums: Float32Array) => Effect.sync(() => sums.set(pairSums, 2 * pair.row))
   const missing = (pairs: ReadonlyArray<Pair>) => pairs.filter(({ row }) => Number.isNaN(sums[2 * row]))
   const ofPairs = (pairs: ReadonlyArray<Pair>) =>
     Float32Array.from(
@@ -119,7 +119,7 @@ const computedOnce = (model: PairsModel, rows: number, lengths: Lengths): Refere
     )
   return {
     of: ({ pairs }) =>
-      Effect.forEach(missing(pairs), (pair) => Effect.flatMap(compute(pair), (own) => use(pair, own)), {
+      Effect.forEach(missing(pairs), (pair) => Effect.flatMap(compute(pair), (pairSums) => use(pair, pairSums)), {
         discard: true
       }).pipe(Effect.map(() => ofPairs(pairs))),
     together: ({ pairs }) =>

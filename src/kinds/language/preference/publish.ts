@@ -25,8 +25,8 @@ export const publishPreference: Publisher<PreferencePlan, ResolvedPreferencePlan
         adapted: writingModel(adapted),
         steps,
         chat: plan.data.form !== "text",
-        splits: (own) =>
-          Effect.map(splits({ ...adapted, model: pairsModel(own.model) }, plan), (rows) => mapSplits(rows, chosenOf))
+        splits: (merged) =>
+          Effect.map(splits({ ...adapted, model: pairsModel(merged.model) }, plan), (rows) => mapSplits(rows, chosenOf))
       },
       run,
       folder

@@ -88,16 +88,16 @@ export const runPreference: Runner<PreferencePlan, ResolvedPreferencePlan, Pairs
       const complete = completed(model, plan, source, padMultiple, "of")
       const compute = (batch: PairRows) =>
         Effect.gen(function* () {
-          const whole: PairBatch = yield* complete(batch)
-          return [whole.reference ?? NONE, yield* pairSums(adapted, whole)] as const
+          const withReference: PairBatch = yield* complete(batch)
+          return [withReference.reference ?? NONE, yield* pairSums(adapted, withReference)] as const
         })
       yield* batches.pipe(
         inRounds({
           compute,
           as: both(floats, floats),
           use: (batch, [reference, sums]) => {
-            const whole = reference.length === 0 ? batch : { ...batch, reference }
-            return done(scores.add(whole, sums.subarray(0, batch.size), sums.subarray(batch.size)))
+            const withReference = reference.length === 0 ? batch : { ...batch, reference }
+            return done(scores.add(withReference, sums.subarray(0, batch.size), sums.subarray(batch.size)))
           }
         })
       )

@@ -90,17 +90,17 @@ const pairFound = (
   { source, target }: { readonly source?: string; readonly target?: string }
 ) => {
   if (source !== undefined && target !== undefined) return pairOf(source, target, sure.named)
-  const fits = (one: string, other: string) => (source ?? one) === one && (target ?? other) === other
-  const named = pairs.filter(([one, other]) => fits(one, other))
+  const fits = (first: string, second: string) => (source ?? first) === first && (target ?? second) === second
+  const named = pairs.filter(([first, second]) => fits(first, second))
   const texts = textsIn(all)
-  const found = pairIn(
-    named.map(([one, other]) => [one, other] as const),
+  const matching = pairIn(
+    named.map(([first, second]) => [first, second] as const),
     // texts that repeat are labels
-    texts.filter((own) => !comesBack(own) || source !== undefined || target !== undefined)
+    texts.filter((column) => !comesBack(column) || source !== undefined || target !== undefined)
   )
-  if (found !== undefined) {
-    const [one, other] = found.map(({ name }) => name) as [string, string]
-    return pairOf(one, other, named.find(([a, b]) => a === one.toLowerCase() && b === other.toLowerCase())![2])
+  if (matching !== undefined) {
+    const [first, second] = matching.map(({ name }) => name) as [string, string]
+    return pairOf(first, second, named.find(([a, b]) => a === first.toLowerCase() && b === second.toLowerCase())![2])
   }
   return (
     (source === undefined && target === undefined ? translation(texts) : undefined) ?? labelled(all, source, target)

@@ -17,14 +17,15 @@ import {
 import { alwaysF1, seq2seqMetrics } from "./scores.ts"
 import { suggestSeq2Seq } from "./suggest.ts"
 
-const shown = (text: string): string => printableLine(cut(text, 60))
+const labelText = (text: string): string => printableLine(cut(text, 60))
 
 const lengthsText = ({ p50, p95, max, truncated }: LengthPercentiles): string =>
   `${p50} tokens (median), ${p95} (95 %), ${max} (longest)${truncated > 0 ? `; ${percent(truncated)} are cut` : ""}`
 
 const rowsText = ({ rows, classes, sources, targets }: MeasuredSplit): string => {
   const counted = (classes ?? []).map(
-    (own) => `${shown(own.label)} ${wholeNumber(own.rows)} (${percent(rows === 0 ? 0 : own.rows / rows)})`
+    (target) =>
+      `${labelText(target.label)} ${wholeNumber(target.rows)} (${percent(rows === 0 ? 0 : target.rows / rows)})`
   )
   return [
     ...(counted.length === 0 ? [] : [listed(counted).join(", ")]),
@@ -38,7 +39,7 @@ const usualBaseline = ({ usual, targets }: MeasuredSeq2Seq, split: "validation" 
   const exactMatch = usual.share[split]
   if (exactMatch === undefined) return null
   const closed = targets?.includes(usual.target) === true ? { macroF1: alwaysF1(exactMatch, targets.length) } : {}
-  return { of: `always “${shown(usual.target)}”, the most frequent target`, scores: { exactMatch, ...closed } }
+  return { of: `always “${labelText(usual.target)}”, the most frequent target`, scores: { exactMatch, ...closed } }
 }
 
 export const seq2seq: RunKind<Seq2SeqPlan, ResolvedSeq2SeqPlan> = {

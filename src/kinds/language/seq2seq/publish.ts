@@ -40,8 +40,8 @@ const writing = (plan: Seq2SeqPlan): ReadonlyArray<string> => [
 const purpose = ({ plan, data: { targets } }: ResolvedSeq2SeqPlan): string => {
   const { source, target, prefix } = plan.data
   const after = prefix === undefined ? "" : ` after ${codeSpan(prefix)}`
-  const shown = targets?.slice(0, 20).map(markdown).join(", ")
-  const closed = shown === undefined ? "" : `: one of ${shown}`
+  const targetList = targets?.slice(0, 20).map(markdown).join(", ")
+  const closed = targetList === undefined ? "" : `: one of ${targetList}`
   return `to write ${codeSpan(target)} for ${codeSpan(source)}${after}${closed}`
 }
 
@@ -88,15 +88,15 @@ export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2Seq
   card,
   merge: ({ plan, adapted, steps }, splits, run, folder) => {
     const { model } = adapted
-    const logits = (own: Adapted<Seq2SeqModel>, source: Seq2SeqSplit) =>
+    const logits = (merged: Adapted<Seq2SeqModel>, source: Seq2SeqSplit) =>
       Effect.gen(function* () {
         const { padMultiple } = yield* Device
-        const batches = seq2seqEvaluationBatches(source, encodingOf(plan, own.model, own.model.tokenizer), {
+        const batches = seq2seqEvaluationBatches(source, encodingOf(plan, merged.model, merged.model.tokenizer), {
           batchSize: Math.min(plan.training.evaluateBatchSize, CHECKED_TEXTS),
           padMultiple,
           rows: CHECKED_TEXTS
         })
-        return yield* lastLogits(own, batches)
+        return yield* lastLogits(merged, batches)
       })
     return mergedRun({
       adapted,
@@ -104,7 +104,7 @@ export const publishSeq2Seq: Publisher<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2Seq
       base: model.folder,
       width: model.vocabularySize,
       words: { output: "logit", answer: "token" },
-      splits: (own) => splits(own, plan),
+      splits: (merged) => splits(merged, plan),
       outputs: logits,
       write: writeMergedFolder(adapted, folder, { config: { architectures: [classOf(model.family)] } }),
       reopened: Effect.flatMap(openSeq2SeqModel(folder, { seed: 0 }), (opened) => unadapted(opened)),

@@ -74,17 +74,17 @@ const rows: WritingRows<Seq2SeqPlan, Seq2SeqDescription, MeasuredSeq2Seq> = {
       const encoding = encodingOf(plan, model, tokenizer)
       const sides = sidesOf(encoding)
       const descriptions: Array<MeasuredSplit> = []
-      for (const own of data.describe()) {
-        const split = data.splits[own.split]!
+      for (const description of data.describe()) {
+        const split = data.splits[description.split]!
         const sources = yield* lengthPercentiles(split, sides.source.encode, maxLength)
         const targets = yield* lengthPercentiles(onlyTargets(split), sides.target.encode, maxTargetLength)
-        descriptions.push({ ...own, sources, targets })
+        descriptions.push({ ...description, sources, targets })
       }
       return {
         ...data,
         warnings: [
           ...data.warnings,
-          ...descriptions.flatMap((own) => cutWarnings(own, plan.data)),
+          ...descriptions.flatMap((description) => cutWarnings(description, plan.data)),
           ...(yield* unwritable(data, tokenizer))
         ],
         describe: () => descriptions,
@@ -208,10 +208,10 @@ export const estimateMemory = (
   const all = layers * encoder + decoderLayers * decoder
   const inputs = hiddenSize * (layers * read + decoderLayers * written)
   const largest = Math.max(encoder, decoder)
-  const kept = hiddenSize * read + (recompute === "none" ? all : Math.min(all, inputs + largest))
+  const savedPerRow = hiddenSize * read + (recompute === "none" ? all : Math.min(all, inputs + largest))
   // keys and values of target and source tokens during generation
   const cache = 2 * wide * decoderLayers * (read + written)
-  const rows = Math.max(batchSize * (kept + largest), evaluateBatchSize * (2 * largest + cache))
+  const rows = Math.max(batchSize * (savedPerRow + largest), evaluateBatchSize * (2 * largest + cache))
   const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * written * vocabularySize)
   return memoryEstimate(
     plan,

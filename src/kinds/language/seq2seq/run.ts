@@ -24,10 +24,10 @@ import { askedProblem, askedTexts, askingTexts, onlyFile } from "../../rows/pred
 import { encodingOf, type ResolvedSeq2SeqPlan } from "./resolve.ts"
 import { type Seq2SeqEvaluation, writtenScores } from "./scores.ts"
 
-const asked = ({ data }: Seq2SeqPlan) => ({ text: data.source })
+const columnsOf = ({ data }: Seq2SeqPlan) => ({ text: data.source })
 
 /** Generates texts in batches of the evaluation's size. */
-const written = (
+const generateTexts = (
   adapted: Adapted<Seq2SeqModel>,
   plan: Seq2SeqPlan,
   texts: ReadonlyArray<TextFields>,
@@ -36,8 +36,8 @@ const written = (
   Effect.gen(function* () {
     const { model } = adapted
     const writer = base ? yield* unadapted(model) : adapted
-    const own = encodingOf(plan, model, model.tokenizer)
-    const encoding = plain ? { ...own, prefix: "" } : own
+    const planned = encodingOf(plan, model, model.tokenizer)
+    const encoding = plain ? { ...planned, prefix: "" } : planned
     const rows = texts.map(({ text }) => ({ text, target: "", where: "the text" }))
     const all: Array<WrittenText> = []
     for (let at = 0; at < rows.length; at += plan.training.evaluateBatchSize) {
@@ -66,10 +66,10 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       const { targets = [] } = plan.data
       const scores = writtenScores(targets)
       // no correct text is longer than the longest target, of the batch or of the closed set
-      const known = targets.map((target) => model.tokenizer.encode(target).length + 1)
+      const lengths = targets.map((target) => model.tokenizer.encode(target).length + 1)
       const texts = {
         compute: (batch: Seq2SeqEvaluationBatch) => {
-          const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...known))
+          const longest = Math.min(encoding.maxTargetLength, Math.max(batch.targetLength, ...lengths))
           return writtenFor(adapted, sourcesOf(batch), { maxTokens: longest }).pipe(
             // a model whose outputs are not finite generates nothing; its loss reports that
             Effect.catchTag("GenerationError", () => Effect.succeed(batch.targets.map(() => nothing)))
@@ -87,15 +87,15 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       ) =>
         Effect.suspend(() => {
           const wrong = texts.flatMap(({ text, finish }, i): ReadonlyArray<WrongRow> => {
-            const whole = finish === "eos" ? text : `${text}…`
-            if (scores.add(batch.targets[i]!, whole)) return []
+            const predicted = finish === "eos" ? text : `${text}…`
+            if (scores.add(batch.targets[i]!, predicted)) return []
             const weight = losses
               .subarray(i * batch.targetLength, (i + 1) * batch.targetLength)
               .reduce((sum, loss) => sum + loss, 0)
-            return [{ row: batch.rows[i]!, predicted: whole, weight }]
+            return [{ row: batch.rows[i]!, predicted, weight }]
           })
           mistakes?.add(wrong)
-          sums.add(batch, losses, right, (place) => batch.rows[Math.floor(place / batch.targetLength)]!)
+          sums.add(batch, losses, right, (position) => batch.rows[Math.floor(position / batch.targetLength)]!)
           return done(count)
         })
       const tokens = yield* seq2seqEvaluationBatches(source, encoding, {
@@ -115,16 +115,16 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       return evaluation
     }),
   keepMistakes: (source, limit) => keepWorst(source, limit, ({ target }) => target),
-  asking: askingTexts(asked),
-  problemOf: (_, plan, row) => askedProblem(row, asked(plan)),
+  asking: askingTexts(columnsOf),
+  problemOf: (_, plan, row) => askedProblem(row, columnsOf(plan)),
   predict: (adapted, plan, rows) =>
     Effect.gen(function* () {
-      const texts = yield* askedTexts(rows, asked(plan))
-      const all = yield* written(adapted, plan, texts, {})
+      const texts = yield* askedTexts(rows, columnsOf(plan))
+      const all = yield* generateTexts(adapted, plan, texts, {})
       return texts.map((text, i): Prediction => ({ ...text, label: all[i]!.text, logits: {} }))
     }),
   write: (adapted, plan, texts, options) =>
-    written(
+    generateTexts(
       adapted,
       plan,
       texts.map((text) => ({ text })),
@@ -135,8 +135,8 @@ export const runSeq2Seq: Runner<Seq2SeqPlan, ResolvedSeq2SeqPlan, Seq2SeqModel, 
       const { model } = adapted
       const rows = [{ text, target: "", where: "the text" }]
       const [example] = yield* seq2seqExamples(rows, encodingOf(plan, model, model.tokenizer))
-      const used = base ? yield* unadapted(model) : adapted
-      const finish = yield* writeObserved(used, example!.source, { ...options, maxNewTokens: maxTokens })
+      const writer = base ? yield* unadapted(model) : adapted
+      const finish = yield* writeObserved(writer, example!.source, { ...options, maxNewTokens: maxTokens })
       return finish === "eos" ? finish : "length"
     }).pipe(Effect.scoped),
   ...adapterFolder
@@ -159,8 +159,8 @@ const writtenFor = (
 ) =>
   Effect.map(writeTargets(adapted, sources, { maxNewTokens: maxTokens, beams }), (targets) =>
     targets.map(({ ids, finish }): WrittenText => {
-      const own = finish === "eos" ? ids.slice(0, -1) : ids
-      return { text: adapted.model.tokenizer.decode(own), tokens: own.length, finish }
+      const withoutEnd = finish === "eos" ? ids.slice(0, -1) : ids
+      return { text: adapted.model.tokenizer.decode(withoutEnd), tokens: withoutEnd.length, finish }
     })
   )
 

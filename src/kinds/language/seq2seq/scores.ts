@@ -12,7 +12,7 @@ import {
 export const seq2seqMetrics = {
   exactMatch: { label: "exact match", ...share, hub: { type: "exact_match", name: "Exact Match" } },
   macroF1: { label: "macro-F1", ...share, hub: { type: "f1", name: "Macro F1" } },
-  tokenAccuracy: { label: "tokens right", ...share, inWords: (shown) => `${shown} of the tokens right` },
+  tokenAccuracy: { label: "tokens right", ...share, inWords: (value) => `${value} of the tokens right` },
   loss: crossEntropyMetric
 } satisfies Metrics
 
@@ -37,13 +37,13 @@ export const alwaysF1 = (right: number, targets: number): number => (2 * right) 
 export const writtenScores = (targets: ReadonlyArray<string>) => {
   const numberOf = new Map(targets.map((target, i) => [plain(target), i]))
   // index in the closed set; −1: not in it
-  const [right, expected, written]: ReadonlyArray<Array<number>> = [[], [], []]
+  const [right, expected, predicted]: ReadonlyArray<Array<number>> = [[], [], []]
   /** Returns each metric as a function of the rows. */
   const ofRows = () => ({
     exactMatch: ratioOf(right!),
     ...(targets.length === 0 || expected!.includes(-1)
       ? {}
-      : { macroF1: macroF1Of(expected!, written!, targets.length) })
+      : { macroF1: macroF1Of(expected!, predicted!, targets.length) })
   })
   return {
     /** adds a row; returns whether the text equals the target. With a closed set, a text outside of it is always wrong. */
@@ -51,7 +51,7 @@ export const writtenScores = (targets: ReadonlyArray<string>) => {
       const same = plain(text) === plain(target)
       right!.push(same ? 1 : 0)
       expected!.push(numberOf.get(plain(target)) ?? -1)
-      written!.push(numberOf.get(plain(text)) ?? -1)
+      predicted!.push(numberOf.get(plain(text)) ?? -1)
       return same
     },
     ofRows,

@@ -43,17 +43,17 @@ interface Facts extends Evaluated {
   readonly linear: number
 }
 
-const factsOf = ({ model, data }: ResolvedSeq2SeqPlan, held: number): Facts => {
+const factsOf = ({ model, data }: ResolvedSeq2SeqPlan, heldOut: number): Facts => {
   const descriptions = data.describe()
   const side = (name: "sources" | "targets") => ({
     p95: descriptions[0]![name].p95,
     mean: descriptions[0]![name].mean,
-    longest: Math.max(...descriptions.map((own) => own[name].max))
+    longest: Math.max(...descriptions.map((description) => description[name].max))
   })
   return {
-    ...evaluatedOf(data.splits, held),
+    ...evaluatedOf(data.splits, heldOut),
     ...sizesOf(model.sites),
-    rows: data.splits.train.rows - held,
+    rows: data.splits.train.rows - heldOut,
     targets: data.targets?.length ?? null,
     read: side("sources"),
     written: side("targets"),
@@ -85,9 +85,9 @@ const length = (facts: Facts): ReadonlyArray<Choice> => {
   const { rows, targets, read, written, linear } = facts
   const enough = targets === null ? rowsSeen.answers : targets > 2 ? rowsSeen.more : rowsSeen.two
   const passes = targets === null ? MOST_PASSES_OF_ANSWERS : MOST_PASSES
-  const seen = Math.min(Math.max(enough, rows), passes * rows, MOST_ROWS_SEEN)
-  const batchSize = rowsOfStep(seen, STEP)
-  const steps = Math.max(1, Math.round(seen / batchSize))
+  const rowsToSee = Math.min(Math.max(enough, rows), passes * rows, MOST_ROWS_SEEN)
+  const batchSize = rowsOfStep(rowsToSee, STEP)
+  const steps = Math.max(1, Math.round(rowsToSee / batchSize))
   // a token passes through one of the two stacks
   const seconds = secondsOf(steps * batchSize * (read.mean + written.mean), linear / 2, speeds.encoder)
   return [
@@ -132,8 +132,8 @@ const plainLora: ReadonlyArray<Choice> = [
 export const suggestSeq2Seq: Suggesting<ResolvedSeq2SeqPlan> = {
   uncut: 131_072,
   heldOut: heldOutRows,
-  choose(seen, held) {
-    const facts = factsOf(seen, held)
+  choose(full, heldOut) {
+    const facts = factsOf(full, heldOut)
     return {
       choices: choose(facts),
       cautions: [...(facts.targets === null ? [] : fewOfEach(facts.rows, facts.targets)), ...nothingToEvaluate(facts)]

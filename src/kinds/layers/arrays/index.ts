@@ -60,7 +60,7 @@ const columnsAsked = (input: ArraysPlan["data"]["input"]): ReadonlyArray<string>
 
 const number = (name: string): AskedField => ({ name, type: "number" })
 
-const textOf = (asked: Asked): string => (typeof asked === "string" ? asked : JSON.stringify(asked))
+const textOf = (input: Asked): string => (typeof input === "string" ? input : JSON.stringify(input))
 
 const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
   problemOfShape: () => undefined,
@@ -96,8 +96,8 @@ const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
         })
       })
   },
-  problemOf: (asked, { data }, shape) => numbersProblem(textOf(asked), data, shape),
-  asked: (asked) => Effect.succeed(asked.map((one) => ({ text: textOf(one), label: "", where: textOf(one) }))),
+  problemOf: (input, { data }, shape) => numbersProblem(textOf(input), data, shape),
+  asked: (inputs) => Effect.succeed(inputs.map((input) => ({ text: textOf(input), label: "", where: textOf(input) }))),
   read: (rows, { plan, shape }) => readNumbers(rows, plan.data, shape),
   keepMistakes
 }
@@ -141,8 +141,8 @@ const numbersOf = (rows: ReadonlyArray<Row>, { input, label }: Columns): Readonl
     }))
   const numbered = numberedColumns(rows, label)
   if (numbered !== undefined) return [{ input: numbered.pattern, certainty: sure.clearly, reason: numbered.reason }]
-  const measures = all.filter((own) => own.name !== label && !isKey(own) && allNumbers(own) !== undefined)
-  const names = measures.filter((own) => !comesBack(own) || own.different > 2).map(({ name }) => name)
+  const measures = all.filter((column) => column.name !== label && !isKey(column) && allNumbers(column) !== undefined)
+  const names = measures.filter((column) => !comesBack(column) || column.different > 2).map(({ name }) => name)
   if (names.length < 2 || textsIn(all).some(isProse)) return []
   return [{ input: names, certainty: sure.usual, reason: `${wholeNumber(names.length)} columns of one number each` }]
 }
@@ -152,9 +152,9 @@ const arraysFound: Detecting["rows"] = ({ content, rows }, columns, { rescales =
   content !== "rows"
     ? []
     : numbersOf(rows, columns).flatMap(({ input, certainty, reason }) => {
-        const own = typeof input === "string" ? matching(input, Object.keys(rows[0] ?? {})) : input
+        const inputColumns = typeof input === "string" ? matching(input, Object.keys(rows[0] ?? {})) : input
         const width = numbersIn(inputReader(input, columns.label)(rows[0] ?? {})).length
-        const labels = labelEvidence(columnsIn(rows), columns, own)
+        const labels = labelEvidence(columnsIn(rows), columns, inputColumns)
         return labels.map(({ column, column: { name }, certainty: ofLabel }): Found => {
           const read = inputReader(input, name)
           return {
@@ -181,11 +181,11 @@ const numberedColumns = (rows: ReadonlyArray<Row>, label: string | undefined) =>
   const all = Object.keys(rows[0]!).filter((name) => name !== label)
   const numbers = all.filter((name) => rows.every((row) => numberIn(row[name]) !== undefined))
   const patterns = new Set(numbers.flatMap((name) => /^(.*?)\d+$/.exec(name)?.[1] ?? []))
-  const found = [...patterns]
+  const matches = [...patterns]
     .map((start) => ({ pattern: `${start}*`, names: matching(`${start}*`, all) }))
     .filter(({ names }) => names.length > 1 && names.every((name) => numbers.includes(name)))
     .toSorted((a, b) => b.names.length - a.names.length)
-  const [first] = found
+  const [first] = matches
   if (first === undefined) return undefined
   const { names } = first
   return {
@@ -210,7 +210,7 @@ const detectArrays: Detecting = {
   needs: "this needs a tf.LayersModel with as many inputs, such as --model path/to/model.json",
   hint: "name the columns of numbers with --input, and the label with --label",
   rows: arraysFound,
-  look: (source) => Effect.map(rescales(source), (own) => ({ rescales: own }))
+  look: (source) => Effect.map(rescales(source), (isRescaling) => ({ rescales: isRescaling }))
 }
 
 export const arrays: RunKind<ArraysPlan, ResolvedArraysPlan> = layersKind({

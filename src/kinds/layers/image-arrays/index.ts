@@ -70,8 +70,8 @@ const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
     const [height = 0, width = 0, channels] = shape
     const fits = shape.length === 3 && height > 0 && width > 0 && (channels === 1 || channels === 3)
     if (fits) return undefined
-    const found = shape.map((n: number | null) => n ?? "any").join("×")
-    return `its input is ${found}; expected height×width×1 or height×width×3, all of them numbers, for images`
+    const shapeText = shape.map((n: number | null) => n ?? "any").join("×")
+    return `its input is ${shapeText}; expected height×width×1 or height×width×3, all of them numbers, for images`
   },
   open: (section, seed) => openImages(section, seed),
   ready: (plan, shape) => openPreparing(processingOf(plan, shape)),
@@ -87,9 +87,9 @@ const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
       Stream.map(asArrays(shape))
     ),
   asking: { fields: askedImage, examples: askedExamples },
-  problemOf: (asked, { data }) => inputProblem(asked, data),
-  pixels: (asked, { data }) => pixelsIn(asked, data),
-  asked: (asked, { data }, folder) => imagesOf(asked, data, folder),
+  problemOf: (input, { data }) => inputProblem(input, data),
+  pixels: (input, { data }) => pixelsIn(input, data),
+  asked: (inputs, { data }, folder) => imagesOf(inputs, data, folder),
   read: (images, { shape, ready }, apart) => Effect.map(readyImages(images, ready, apart), asArrays(shape)),
   keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf)
 }
@@ -119,12 +119,12 @@ const detectImageArrays: Detecting = {
   hint: HINT_OF_IMAGES,
   rows: (reading, columns, { rescales } = {}) => {
     const bytes = choice("data.range", "0 to 255", "the model has a layer that scales bytes")
-    return imagesIn(FORMAT, reading, columns).map((found) => ({
-      ...found,
-      choices: [...found.choices, ...(rescales === true ? [bytes] : [])]
+    return imagesIn(FORMAT, reading, columns).map((candidate) => ({
+      ...candidate,
+      choices: [...candidate.choices, ...(rescales === true ? [bytes] : [])]
     }))
   },
-  look: (source) => Effect.map(rescales(source), (own) => ({ rescales: own }))
+  look: (source) => Effect.map(rescales(source), (isRescaling) => ({ rescales: isRescaling }))
 }
 
 export const imageArrays: RunKind<ImageArraysPlan, ResolvedLayersPlan<ImageArraysPlan, ImageClasses>> = layersKind({

@@ -17,10 +17,10 @@ test("scores are the evaluator's, where rows share anchors and texts", () => {
   const { corpus, anchors } = questionsOf(rows)
   expect(new Set(corpus.map((row) => rows[row]!.textPair)).size).toBe(corpus.length)
   const vectorOf = (name: string) => ranking.vectors[name as "a0"]
-  const all = anchors.map(({ row, own }) => {
+  const all = anchors.map(({ row, relevant }) => {
     const anchor = vectorOf(rows[row]!.text)
     const cosines = corpus.map((text) => cosine(anchor, vectorOf(rows[text]!.textPair)))
-    return scoresOf(placesOf(cosines, own))
+    return scoresOf(placesOf(cosines, relevant))
   })
   const names = ["recallAt1", "recallAt10", "mrrAt10", "ndcgAt10"] as const
   const mean = (name: (typeof names)[number]) => all.reduce((sum, scores) => sum + scores[name], 0) / all.length
