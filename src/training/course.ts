@@ -168,6 +168,8 @@ const wayOf = (steps: ReadonlyArray<StepRecord>): number | null => {
 const STILL = 0.01
 const HEALTHY = 0.3
 const FAR = 1
+/** A loss that is above the first batch's by more than this share of it was thrown up: batches of few rows differ by less. */
+const THROWN = 2
 
 /** "optimizer.learningRate 10 times smaller (1e-4 instead of 1e-3)" */
 const changed = (name: string, steps: ReadonlyArray<StepRecord>, factor: number, way: "smaller" | "larger"): string => {
@@ -177,13 +179,15 @@ const changed = (name: string, steps: ReadonlyArray<StepRecord>, factor: number,
   return `${name} ${wholeNumber(factor)} times ${way}${numbers}`
 }
 
+/** How many times smaller to make a learning rate at which the loss rose by that share of its start. */
+const smallerBy = (rise: number): number => (rise > 10 ? 100 : rise > 0.5 ? 10 : 3)
+
 /** What to change, by what the loss did. */
 const adviceOf = (course: Course, steps: ReadonlyArray<StepRecord>, { rate, head }: Named): string => {
   const way = wayOf(steps)
   if (course.kind === "rose") {
     const rise = (course.peak - course.start) / Math.abs(course.start)
-    const factor = rise > 10 ? 100 : rise > 0.5 ? 10 : 3
-    const lower = `the learning rate is too high: try ${changed(rate, steps, factor, "smaller")}`
+    const lower = `the learning rate is too high: try ${changed(rate, steps, smallerBy(rise), "smaller")}`
     return course.fellFirst
       ? `it fell first, so also check the order of the rows (rows sorted by class need shuffling); otherwise ${lower}`
       : `${lower}, with a warm-up if the plan has none; a new head has its own rate, headLearningRate`
@@ -214,8 +218,13 @@ const saysOf = (course: Course, steps: number, planned: number): string => {
 export const scoreAdvice = (steps: ReadonlyArray<StepRecord>, loss: number | null, named: Named): string => {
   const course = courseOf(lossesOf(steps), LIKELY)
   if (course !== null && course.kind !== "fell") return adviceOf(course, steps, named)
-  if (course === null)
+  if (course === null) {
+    const first = steps[0]?.loss ?? null
+    const rise = loss === null || first === null ? 0 : (loss - first) / Math.abs(first)
+    if (rise > THROWN)
+      return `the loss rose from ${score(first)} at the first step to ${score(loss)} on these rows, so the learning rate is too high: try ${changed(named.rate, steps, smallerBy(rise), "smaller")}`
     return `${counted(steps.length, "step")} are too few to tell: train longer, or try ${changed(named.rate, steps, 3, "larger")}`
+  }
   const { start, last } = course
   const fell = `the training loss fell from ${score(start)} to ${score(last)}`
   // A went further than it is long, and what it ends at answers nothing: it was thrown somewhere

@@ -172,7 +172,7 @@ const converted = ({ base, adapter }: Source, scale: number): LlamaCppCode => {
   const lora = scale === 1 ? "--lora adapter.gguf" : `--lora-scaled adapter.gguf:${scale}`
   const missing = "; its converter reads only `lora_alpha`, so the command line sets the remaining scale"
   return {
-    text: `In llama.cpp, over the base as a GGUF file${scale === 1 ? "" : missing}:`,
+    text: `In llama.cpp, with the base model as a GGUF file${scale === 1 ? "" : missing}:`,
     commands: [
       `python convert_lora_to_gguf.py --base ${word(gguf ? adapter : base)} --outfile adapter.gguf ${word(adapter)}`,
       `llama-completion -m ${gguf ? word(base) : "base.gguf"} ${lora} -no-cnv -p "Once upon a time"`

@@ -123,9 +123,10 @@ export const gainOf = ({ run }: RunRecord, kind: ReportedKind): Gain | null => {
   const write = (one: number) => formatMetric(metric, one)
 
   const values = [value, ...(interval ?? []), baseline, before].filter((one) => one !== null)
-  const room = 0.1 * (Math.max(...values) - Math.min(...values) || Math.abs(value) || 1)
-  const [from, to] =
-    metric.unit === "%" ? [0, 1] : [Math.max(0, Math.min(...values) - room), Math.max(...values) + room]
+  // a bar is as long as its value: from 0, also where the least is 1, as for perplexity
+  const least = Math.min(0, ...values)
+  const most = Math.max(0, ...values)
+  const [from, to] = metric.unit === "%" ? [0, 1] : [least, most + 0.1 * (most - least || 1)]
   const mark = (one: number): Mark => ({
     text: write(one),
     at: Math.min(1, Math.max(0, (one - from) / (to - from)))

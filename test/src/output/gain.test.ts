@@ -93,7 +93,11 @@ describe("a gain", () => {
       before: evaluation("test", 0, 10, { error: before }),
       test: evaluation("test", 0, 10, { error: after })
     })
-    expect(gain(run(2, 1), of)).toMatchObject({
+    // the bar is as long as the value
+    const shown = gain(run(2, 1), of)!
+    expect(shown.ends[0]).toBe("0.000")
+    expect(shown.before!.at / shown.after.at).toBeCloseTo(2, 12)
+    expect(shown).toMatchObject({
       on: "test, 10 rows (lower is better)",
       interval: null,
       trust: { tone: "good", title: "Better than the model before training" }

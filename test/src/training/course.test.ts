@@ -269,6 +269,11 @@ describe("advice for a score that is no good", () => {
       "although the adapter changed a lot: try optimizer.learningRate 3 times smaller"
     )
     expect(scoreAdvice(fell.slice(0, 5), 1, named)).toStartWith("5 steps are too few to tell: train longer")
+    // too few steps for a course, but the loss says enough: 8 steps at a rate of 1 ended at 49.9
+    expect(scoreAdvice(fell.slice(0, 5), 49.9, named)).toMatch(
+      /^the loss rose from 1\.\d+ at the first step to 49\.900 on these rows, so the learning rate is too high: try optimizer\.learningRate 100 times smaller/
+    )
+    expect(scoreAdvice(fell.slice(0, 5), 2, named)).toContain("too few to tell")
     const flat = steps(losses(30, () => 1))
     expect(scoreAdvice(flat, 1, named)).toContain("the adapter changed, but the loss did not")
     expect(scoreAdvice(flat, 1, { ...named, head: "model.head" })).toContain("if it is new, train it with model.head")

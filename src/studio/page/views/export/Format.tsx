@@ -1,6 +1,6 @@
 /** An export format: its options, an export in progress, and the files that it wrote with the code that uses them. */
 import { useId, useState } from "preact/hooks"
-import { byteSize } from "../../../../boundary/index.ts"
+import { byteSize, capital } from "../../../../boundary/index.ts"
 import type { CodeToUse, Exit, Exported } from "../../../protocol/index.ts"
 import { Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
@@ -108,7 +108,7 @@ const One = ({ option, chosen, onChange }: ChoiceProps) => {
     <div class="option">
       <label for={id}>{option.name}</label>
       <p class="quiet small" id={`${id}-says`}>
-        {option.says}
+        {capital(option.says)}.
       </p>
       <Select
         id={id}
@@ -124,7 +124,7 @@ const One = ({ option, chosen, onChange }: ChoiceProps) => {
 const Several = ({ option, chosen, onChange }: ChoiceProps) => (
   <fieldset class="option">
     <legend>{option.name}</legend>
-    <p class="quiet small">{option.says}</p>
+    <p class="quiet small">{capital(option.says)}.</p>
     <div class="values">
       {option.values.map((value) => (
         <Check
