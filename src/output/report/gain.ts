@@ -94,13 +94,17 @@ const trustOf = ({ metric, better, value, interval, rows, reference, write, warn
       says: `${range} includes ${name}, ${write(than)}. Evaluate on more rows to be sure.`
     }
   if (warnings.length > 0)
-    return { tone: "warn", title: `Better than ${name}, with a warning`, says: `${capital(warnings[0]!)}.` }
+    return {
+      tone: "warn",
+      title: `Better than ${name}, with a warning`,
+      says: `Read the ${warnings.length === 1 ? "warning" : "warnings"} below before you use this run.`
+    }
   const caveat = chose ? " These rows also chose the checkpoint: expect slightly less on new rows." : ""
   if (interval === null)
     return {
       tone: "good",
       title: `Better than ${name}`,
-      says: `There is no interval for ${metric.toLowerCase()}: train with other seeds to see how much it varies.${caveat}`
+      says: `There is no interval for ${metric}: train with other seeds to see how much it varies.${caveat}`
     }
   return {
     tone: "good",

@@ -103,6 +103,10 @@ describe("a gain", () => {
       trust: { tone: "good", title: "Better than the model before training" }
     })
     expect(gain(run(1, 2), of)!.trust.title).toBe("No better than the model before training")
+    // a metric keeps the letters of its name
+    const f1: ReportedKind = { ...kind, metrics: { f1: { label: "micro-F1", ...share } }, headline: ["f1"] }
+    const scored = { before: evaluation("test", 0, 10, { f1: 0.5 }), test: evaluation("test", 0, 10, { f1: 0.9 }) }
+    expect(gain(scored, f1)!.trust.says).toStartWith("There is no interval for micro-F1: ")
   })
 
   test("with a warning is to be checked; without anything to compare it with it says so; without a split there is none", () => {
@@ -111,7 +115,12 @@ describe("a gain", () => {
       baseline: baseline(0.5),
       warnings: [{ says: "the loss rose at the end", advice: "train for fewer steps" }]
     }
-    expect(gain(warned)!.trust).toMatchObject({ tone: "warn", title: "Better than the baseline, with a warning" })
+    // their texts follow the gain, in the studio and in a report
+    expect(gain(warned)!.trust).toEqual({
+      tone: "warn",
+      title: "Better than the baseline, with a warning",
+      says: "Read the warning below before you use this run."
+    })
     expect(gain({ test: evaluation("test", 90, 100) })!.trust.title).toBe("Nothing to compare with")
     expect(gain({})).toBeNull()
   })
