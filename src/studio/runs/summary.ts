@@ -10,6 +10,7 @@ import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { decodeRunPlanResult, factsOfMethod, factsOfOptimizer, type RunPlan } from "../../../schemas/index.ts"
+import { capital } from "../../boundary/index.ts"
 import { type Files, isThere, namesIn, readExactly, readJsonFile } from "../../files/index.ts"
 import { kindOf, type RunKind } from "../../kinds/index.ts"
 import { runFolder } from "../../output/index.ts"
@@ -168,13 +169,13 @@ const hyperparametersOf = ({
   seed
 })
 
-/** "LoRA with AdamW · rank 8 · classification" */
+/** "LoRA with AdamW · rank 8 · classification", whose dots may end a line and begin none. */
 const saysOf = ({ adapter, optimizer, data }: RunPlan): string =>
   [
-    `${factsOfMethod(adapter).label} with ${factsOfOptimizer(optimizer).label}`,
+    `${capital(factsOfMethod(adapter).label)} with ${factsOfOptimizer(optimizer).label}`,
     ...("rank" in adapter ? [`rank ${adapter.rank}`] : []),
     data.format.replaceAll("-", " ")
-  ].join(" · ")
+  ].join("\u00a0· ")
 
 const meanMilliseconds = (steps: ReadonlyArray<Step>): number | null => {
   const times = steps.slice(1).flatMap(({ milliseconds }) => milliseconds ?? [])

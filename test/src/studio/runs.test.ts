@@ -133,7 +133,7 @@ describe("a list of runs", () => {
       id,
       name: "reviews-1",
       state: "training",
-      says: "LoRA with LoRA-Pro · rank 8 · classification",
+      says: "LoRA with LoRA-Pro\u00a0· rank 8\u00a0· classification",
       step: 3,
       steps: 40,
       loss: 0.7,

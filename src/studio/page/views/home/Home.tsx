@@ -81,7 +81,7 @@ const Recent = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => (
           <div>
             <NameOf run={run} />
             <span class="quiet small">
-              {run.says === "" ? "" : `${run.says} · `}
+              {run.says === "" ? "" : `${run.says}\u00a0· `}
               {when(run.startedAt)}
             </span>
           </div>

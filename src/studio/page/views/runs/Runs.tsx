@@ -211,7 +211,7 @@ const Cards = ({ groups, ticked, tick, doing }: Shown) => (
                 <p class="small">
                   {[run.score, run.loss === null ? null : `loss ${score(run.loss)}`, when(run.startedAt)]
                     .filter((text) => text !== null)
-                    .join(" · ")}
+                    .join("\u00a0· ")}
                 </p>
                 <Buttons summary={run} doing={doing} />
               </li>
