@@ -148,11 +148,9 @@ const claimText = (
   if (claim === "ahead") return `ahead${after("of ")} by ${size}${inPoints(measure)}`
   if (claim === "behind") return `behind${after("")} by ${size}${inPoints(measure)}`
   if (claim === "not told apart") return `not distinguishable${after("from ")}: ${points}`
-  const nothing = `nothing said${after("of ")}`
-  if (interval !== null) return `${nothing}: ${points}`
-  return pairs === 1
-    ? `${nothing}: ${points} on one seed (no interval)`
-    : `${nothing}: ${points} on each of ${pairs} seeds (no interval)`
+  const seen = `${points}${after("compared with ")}`
+  if (interval !== null) return `${seen}, inconclusive`
+  return pairs === 1 ? `${seen} on one seed (no interval)` : `${seen} on each of ${pairs} seeds (no interval)`
 }
 
 /** Returns the parts of a difference, for a table whose column names the baseline. */

@@ -195,7 +195,7 @@ describe("differences", () => {
       interval95: null,
       probability: null
     })
-    expect(entry.againstLora!.words).toBe("nothing said of LoRA: +49.0 points on one seed (no interval)")
+    expect(entry.againstLora!.words).toBe("+49.0 points compared with LoRA on one seed (no interval)")
     expect(entry.test!.interval).toBeNull()
     expect(claimsOf(accuracy, verdict.final!)).toBe("There are too few runs to compare the methods.")
     expect(verdict.warnings.join()).toContain("one fresh seed gives no intervals")
@@ -205,7 +205,7 @@ describe("differences", () => {
     // 0.8825 − 0.87 and 0.8775 − 0.865 differ in their last bit
     const verdict = verdictOf([...fresh("lora", [0.87, 0.865]), ...fresh("lora-pro", [0.8825, 0.8775])])
     expect(entryOf(verdict, "lora-pro").againstLora!.words).toBe(
-      "nothing said of LoRA: +1.3 points on each of 2 seeds (no interval)"
+      "+1.3 points compared with LoRA on each of 2 seeds (no interval)"
     )
     expect(verdict.final!.comparisons).toBe(0)
   })
@@ -259,7 +259,7 @@ describe("failed runs", () => {
     expect(againstLora!.interval![0]).toBeGreaterThan(0)
     expect(againstLora!.claim).toBe("nothing said")
     expect(againstLora!.words).toMatch(
-      /^nothing said of LoRA: \+2\.2 points .*; 1 of its runs failed, over the 4 seeds left$/
+      /^\+2\.2 points compared with LoRA, inconclusive \(interval .*\); 1 of its runs failed, over the 4 seeds left$/
     )
   })
 

@@ -78,7 +78,11 @@ const Standing = ({ summary }: { readonly summary: RunSummary }) => (
     {summary.state === "failed" ? (
       <div class="trouble" role="alert">
         <p>{summary.note ?? "The run stopped unexpectedly. Its log may say why."}</p>
-        <p>Saved checkpoints are kept: Resume continues from the last one.</p>
+        <p>
+          {summary.step === 0
+            ? "Fix the problem, then press Resume to start over."
+            : "Saved checkpoints are kept: Resume continues from the last one."}
+        </p>
       </div>
     ) : null}
     {summary.state === "finished" ? null : <Live summary={summary} />}

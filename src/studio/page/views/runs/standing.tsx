@@ -122,7 +122,7 @@ export const Buttons = ({
   return (
     <span class="row buttons">
       {state === "waiting" ? (
-        <button type="button" disabled={isBusy} aria-label={`Begin ${name} now`} onClick={() => doing.beginNow(id)}>
+        <button type="button" disabled={isBusy} aria-label={`Begin now: ${name}`} onClick={() => doing.beginNow(id)}>
           Begin now
         </button>
       ) : null}
