@@ -23,13 +23,23 @@ const descriptions = (schema: unknown, byTag = new Map<string, string>()): Reado
 const groupOf = (tag: string): string =>
   Object.hasOwn(optimizerFacts, tag) ? "Optimizers" : Object.hasOwn(initFacts, tag) ? "Initializations" : "Adapters"
 
-/** Lists the methods. A variant such as "lora-pro-sgd" has the line of the method that it is a variant of. */
+/** Lines of variants of a method, whose own line would be the same. */
+const variants: Readonly<Record<string, string>> = {
+  rslora: "LoRA with the scale α/√r instead of α/r (arXiv 2312.03732).",
+  "lora-pro-factored": "LoRA-Pro with moments as products of thin matrices, in a few percent of the memory.",
+  "lora-pro-efficient": "LoRA-Pro with Adam on the adjusted gradients of A and B.",
+  "lora-pro-invariant": "The efficient form with a second moment independent of the scale and basis of the factors.",
+  "lora-pro-sgd": "LoRA-Pro's adjusted gradients without Adam.",
+  "reflora-scalar": "Rescales A, B and their moments to equal norms after each step (arXiv 2505.18877)."
+}
+
+/** Lists the methods. A variant that has no line has that of its method. */
 export const listedMethods = (): ReadonlyArray<ComparedMethod> => {
   const lines = descriptions(runPlanJsonSchema())
   const tags = [...lines.keys()].sort((a, b) => b.length - a.length)
   return Object.entries(comparedMethods).map(([name, { label }]) => {
     const tag = tags.find((candidate) => name.includes(candidate)) ?? name
     const isUsual = DEFAULT_METHODS.includes(name)
-    return { name, label, isUsual, group: groupOf(tag), says: lines.get(tag) ?? "" }
+    return { name, label, isUsual, group: groupOf(tag), says: variants[name] ?? lines.get(tag) ?? "" }
   })
 }

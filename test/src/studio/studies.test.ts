@@ -3,7 +3,14 @@ import { describe, expect, test } from "bun:test"
 import * as Effect from "effect/Effect"
 import { trialNamed, verdictTexts } from "../../../src/compare/index.ts"
 import { finalTrials, sweepTrials } from "../../../src/compare/trials.ts"
+import { listedMethods } from "../../../src/studio/server/compared-methods.ts"
 import { exampleStudy, fresh, swept } from "../compare/study-example.ts"
+
+test("each method that is offered has a line of its own, a sentence", () => {
+  const lines = listedMethods().map(({ says }) => says)
+  for (const line of lines) expect(line).toMatch(/^[A-Z].{20,}\.$/)
+  expect(new Set(lines).size).toBe(lines.length)
+})
 
 describe("a trial", () => {
   test("is known by its name: methods with hyphens, rates of all sizes, short rounds, methods without a rank", () => {
