@@ -159,7 +159,11 @@ const Table = ({
                 </th>
                 <td>
                   <StateOf state={run.state} />
-                  {run.note === null ? null : <span class="note small quiet">{run.note.split("\n")[0]}</span>}
+                  {run.note === null ? null : (
+                    <span class="clamped small quiet" title={run.note}>
+                      {run.note.split("\n")[0]}
+                    </span>
+                  )}
                 </td>
                 <td>
                   <ProgressOf summary={run} />
