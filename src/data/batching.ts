@@ -92,7 +92,7 @@ export const stretchedBatches = <Item, Batch>(
   { rows, read }: Pick<Batching<Item, Batch>, "rows" | "read">,
   {
     batchSize,
-    rows: wanted = rows
+    rows: limit = rows
   }: {
     /** maximum rows per batch */
     readonly batchSize: number
@@ -101,6 +101,6 @@ export const stretchedBatches = <Item, Batch>(
   },
   cut: (items: ReadonlyArray<Item>, indices: Uint32Array) => ReadonlyArray<Batch>
 ): Stream.Stream<Batch, DataError> =>
-  inStretches(Math.min(rows, wanted), batchSize * batchesPerStretch, (indices) =>
+  inStretches(Math.min(rows, limit), batchSize * batchesPerStretch, (indices) =>
     Effect.map(read(indices), (items) => cut(items, indices))
   )

@@ -114,26 +114,26 @@ export const labelProblems = (
   declared: boolean,
   labelsIn = (label: string): ReadonlyArray<string> => [label]
 ): ReadonlyArray<DataError> => {
-  const known = new Set(labels)
-  const unknown = file.index.labels.flatMap(({ label: rowLabel, ...row }) =>
-    labelsIn(rowLabel).flatMap((label) => (known.has(label) ? [] : [{ label, ...row }]))
+  const classes = new Set(labels)
+  const unknownLabels = file.index.labels.flatMap(({ label: rowLabel, ...row }) =>
+    labelsIn(rowLabel).flatMap((label) => (classes.has(label) ? [] : [{ label, ...row }]))
   )
-  if (unknown.length === 0) return []
-  const problems = unknown.slice(0, mostProblems).map(({ label, rows, firstRow }) => {
-    const place = placeOfRow(file, firstRow)
+  if (unknownLabels.length === 0) return []
+  const problems = unknownLabels.slice(0, mostProblems).map(({ label, rows, firstRow }) => {
+    const location = placeOfRow(file, firstRow)
     const source = declared ? "data.labels has" : "the training rows have"
     const count = rows === 1 ? "1 row" : `${rows} rows, this is the first`
-    return `${place}: the label ${quotedLabel(label)} (${count}) is not among the classes; ${source} ${quotedLabels(labels)}${labelHint(label, labels)}`
+    return `${location}: the label ${quotedLabel(label)} (${count}) is not among the classes; ${source} ${quotedLabels(labels)}${labelHint(label, labels)}`
   })
-  return [new DataError({ where: file.where, problems, total: unknown.length })]
+  return [new DataError({ where: file.where, problems, total: unknownLabels.length })]
 }
 
 /** Counts the rows of each label, in all rows of a file or some. */
 export const labelCounts = ({ labels, label }: RowIndex, rows?: Uint32Array): ReadonlyMap<string, number> => {
-  if (rows === undefined) return new Map(labels.map((one) => [one.label, one.rows]))
+  if (rows === undefined) return new Map(labels.map((counted) => [counted.label, counted.rows]))
   const counts = new Uint32Array(labels.length)
   for (const row of rows) counts[label(row)]! += 1
-  return new Map(labels.flatMap((one, i) => (counts[i] === 0 ? [] : [[one.label, counts[i]!] as const])))
+  return new Map(labels.flatMap((counted, i) => (counts[i] === 0 ? [] : [[counted.label, counts[i]!] as const])))
 }
 
 /** Returns the numbers of rows per class, in class order. */

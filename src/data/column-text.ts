@@ -25,8 +25,8 @@ export const columnText = (
 ): string | Broken => {
   if (Object.hasOwn(row, text) || !text.includes("{")) return stringField(row, text, { blank })
   const problems: Array<string> = []
-  const filled = text.replace(places, (place, name: string | undefined) => {
-    if (name === undefined) return place[0]!
+  const filled = text.replace(places, (placeholder, name: string | undefined) => {
+    if (name === undefined) return placeholder[0]!
     const value = valueText(row, name)
     if (!isBroken(value)) return value
     problems.push(value.broken)

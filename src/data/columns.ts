@@ -30,7 +30,7 @@ export const missingColumn = (name: string, columns: ReadonlyArray<string>, role
     listedColumns.filter(({ length }) => length <= longestName)
   )
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  const names = listedColumns.map((one) => cut(one, longestName)).join(", ")
+  const names = listedColumns.map((column) => cut(column, longestName)).join(", ")
   const more = columns.length > listedColumns.length ? ` and ${columns.length - listedColumns.length} more` : ""
   const none = role === "column" ? "no columns" : "no fields"
   return `no ${role} "${name}" (found: ${columns.length === 0 ? none : names}${more}${hint})`

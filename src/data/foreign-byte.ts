@@ -32,13 +32,13 @@ export const foreignByte = (file: DataFile, most: number): Effect.Effect<Foreign
         if (--missing === 0) characters++
         return
       }
-      const begins = byte >= 0xc2 && byte <= 0xf4
+      const isLeadByte = byte >= 0xc2 && byte <= 0xf4
       // an incomplete character, or one with an invalid first byte
-      if (missing > 0 || (byte >= 0x80 && !begins)) {
+      if (missing > 0 || (byte >= 0x80 && !isLeadByte)) {
         foreign++
         first ??= { line, at }
       }
-      missing = !begins ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3
+      missing = !isLeadByte ? 0 : byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3
       if (byte === newline) line++
     }
     for (let start = 0; start < size; start += chunkBytes) {

@@ -56,6 +56,6 @@ export const headerProblem = (rows: ReadonlyArray<Fields>): string | undefined =
   if (certain.length === 0 || columns.some(({ isValue }) => isValue === false)) return undefined
   const values = listed(names, 3).map((name) => quoted(name, 30))
   const some = ["text", "label"].filter((type) => columns.some((column) => column.type === type))
-  const such = some.length === 0 ? "" : `, such as ${some.join(" and ")}`
-  return `the first line (${values.join(", ")}) is read as column names, but it looks like the rows below it; add a line of column names above it${such}`
+  const examples = some.length === 0 ? "" : `, such as ${some.join(" and ")}`
+  return `the first line (${values.join(", ")}) is read as column names, but it looks like the rows below it; add a line of column names above it${examples}`
 }

@@ -26,7 +26,7 @@ export interface ListedFolder {
 
 /** A type of files with labels. */
 interface FileKind {
-  readonly one: string
+  readonly singular: string
   readonly several: string
   /** in lower case, without the dot */
   readonly extensions: ReadonlyArray<string>
@@ -36,13 +36,13 @@ interface FileKind {
 
 export const fileKinds = {
   images: {
-    one: "image",
+    singular: "image",
     several: "images",
     extensions: ["png", "jpg", "jpeg", "webp"],
     instead: "a .csv file with a path and a label per row"
   },
   texts: {
-    one: "text file",
+    singular: "text file",
     several: "text files",
     extensions: ["txt"],
     instead: "a .csv file with a text and a label per row"
@@ -85,22 +85,22 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
     if (problem !== undefined) return yield* dataError(shown, problem)
     const files: Array<LabelledFile> = []
     const links = [...top.links]
-    const others: Array<string> = []
+    const otherFiles: Array<string> = []
     const entries = { seen: 0 }
     const walk = (below: ReadonlyArray<string>): Effect.Effect<void, DataError, Files> =>
       Effect.gen(function* () {
-        const found = yield* tree.entries(below)
-        entries.seen += found.files.length + found.folders.length
+        const entriesBelow = yield* tree.entries(below)
+        entries.seen += entriesBelow.files.length + entriesBelow.folders.length
         if (entries.seen > limit("image-files")) {
           return yield* dataError(shown, `the folder has more than ${overLimit("image-files")}`)
         }
-        for (const name of found.files) {
-          const place = [...below, name].join("/")
-          if (isNamed(fileKind, name)) files.push({ name: place, label: below[0]! })
-          else others.push(place)
+        for (const name of entriesBelow.files) {
+          const filePath = [...below, name].join("/")
+          if (isNamed(fileKind, name)) files.push({ name: filePath, label: below[0]! })
+          else otherFiles.push(filePath)
         }
-        links.push(...found.links.map((name) => [...below, name].join("/")))
-        yield* Effect.forEach(found.folders, (name) => walk([...below, name]), { discard: true })
+        links.push(...entriesBelow.links.map((name) => [...below, name].join("/")))
+        yield* Effect.forEach(entriesBelow.folders, (name) => walk([...below, name]), { discard: true })
       })
     yield* Effect.forEach(top.folders, (name) => walk([name]), { discard: true })
     if (links.length > 0) {
@@ -117,7 +117,7 @@ export const listFolder = (tree: Tree, kind: FileKindName): Effect.Effect<Listed
       )
     return {
       files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-      warnings: others.length === 0 ? [] : [leftOut(shown, others, fileKind)]
+      warnings: otherFiles.length === 0 ? [] : [leftOut(shown, otherFiles, fileKind)]
     }
   })
 
@@ -149,37 +149,37 @@ export const spread = (files: ReadonlyArray<LabelledFile>, most: number): Readon
 const deepest = 3
 
 /** Returns why a folder does not contain a folder for each label, as the end of a sentence. */
-const wrongFolder = (shown: string, { folders, files }: Entries, kind: FileKind): string | undefined => {
+const wrongFolder = (folderText: string, { folders, files }: Entries, kind: FileKind): string | undefined => {
   const expected = `expected a folder of ${kind.several} for each label`
   const split = folders.find(isSplit)
   if (split !== undefined && folders.every(isSplit)) {
-    const train = folders.find((name) => splitFolders.train.some((one) => one === name.toLowerCase())) ?? split
-    return `its folders are splits (${listed(folders).join(", ")}); name each by itself: data.train "${shown}/${train}"`
+    const train = folders.find((name) => splitFolders.train.some((alias) => alias === name.toLowerCase())) ?? split
+    return `its folders are splits (${listed(folders).join(", ")}); name each by itself: data.train "${folderText}/${train}"`
   }
   const loose = files.filter((name) => isNamed(kind, name))
   const table = files.find((name) => /^metadata\.(csv|jsonl|parquet)$/i.test(name))
   if (table !== undefined && folders.length === 0) return `it has no folders, but rows in ${table}: give that file`
   if (loose.length > 0 && folders.length > 0) {
-    const one = loose.length === 1 ? "lies" : "lie"
-    return `${named(loose)} ${one} next to the folders of the labels; ${expected}, and no ${kind.one} outside of one`
+    const verb = loose.length === 1 ? "lies" : "lie"
+    return `${namesText(loose)} ${verb} next to the folders of the labels; ${expected}, and no ${kind.singular} outside of one`
   }
   if (folders.length > 0) return undefined
   const reason =
     loose.length === 0
       ? "no folders"
       : loose.length === 1
-        ? `1 ${kind.one} without a folder`
+        ? `1 ${kind.singular} without a folder`
         : `${wholeNumber(loose.length)} ${kind.several} without folders`
   return `found ${reason}; ${expected}, or ${kind.instead}`
 }
 
-const named = (names: ReadonlyArray<string>): string =>
+const namesText = (names: ReadonlyArray<string>): string =>
   listed(
     names.map((name) => cut(name, 60)),
     3
   ).join(", ")
 
-const leftOut = (shown: string, others: ReadonlyArray<string>, kind: FileKind): string => {
-  const files = others.length === 1 ? "1 file is" : `${wholeNumber(others.length)} files are`
-  return `${shown}: ${files} left out, since no ${kind.one} is called so (${named(others)}); ${kind.several} end in ${extensionsText(kind)}`
+const leftOut = (folderText: string, otherFiles: ReadonlyArray<string>, kind: FileKind): string => {
+  const files = otherFiles.length === 1 ? "1 file is" : `${wholeNumber(otherFiles.length)} files are`
+  return `${folderText}: ${files} left out, since no ${kind.singular} is called so (${namesText(otherFiles)}); ${kind.several} end in ${extensionsText(kind)}`
 }

@@ -60,7 +60,7 @@ const nameOf = (code: string): string | undefined => {
 export const languageOf = (texts: ReadonlyArray<string>, guess: GuessLanguage): string | undefined => {
   const guesses = piecesOf(texts).map(guess)
   if (guesses.length < FEWEST) return undefined
-  const code = guesses.find((one) => guesses.filter((other) => other === one).length >= AGREEING * guesses.length)
+  const code = guesses.find((guess) => guesses.filter((other) => other === guess).length >= AGREEING * guesses.length)
   return code === undefined || code === "und" ? undefined : nameOf(code)
 }
 
@@ -69,7 +69,9 @@ export const languageOf = (texts: ReadonlyArray<string>, guess: GuessLanguage): 
  * `multilingual`.
  */
 export const languageNames = (cardLanguages: ReadonlyArray<string>): ReadonlyArray<string> | undefined => {
-  const names = cardLanguages.map((one) => (/^[A-Z][a-z]+$/.test(one) ? one : nameOf(one.split(/[-_]/)[0]!)))
+  const names = cardLanguages.map((language) =>
+    /^[A-Z][a-z]+$/.test(language) ? language : nameOf(language.split(/[-_]/)[0]!)
+  )
   return names.includes(undefined) || names.includes("Multiple languages")
     ? undefined
     : (names as ReadonlyArray<string>)
@@ -77,4 +79,4 @@ export const languageNames = (cardLanguages: ReadonlyArray<string>): ReadonlyArr
 
 /** Checks whether a language is in the list: "Norwegian" includes "Norwegian Bokmål". */
 export const includesLanguage = (names: ReadonlyArray<string>, name: string): boolean =>
-  names.some((one) => one.startsWith(name) || name.startsWith(one))
+  names.some((cardName) => cardName.startsWith(name) || name.startsWith(cardName))

@@ -139,9 +139,9 @@ const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSyst
       }),
     remove: (path, options) =>
       Effect.suspend(() => {
-        const gone = [...files.keys(), ...folders].filter((name) => below(absolute(path), name))
-        if (gone.length === 0 && options?.force !== true) return Effect.fail(problem("NotFound", "remove", path))
-        for (const name of gone) if (!files.delete(name)) folders.delete(name)
+        const removed = [...files.keys(), ...folders].filter((name) => below(absolute(path), name))
+        if (removed.length === 0 && options?.force !== true) return Effect.fail(problem("NotFound", "remove", path))
+        for (const name of removed) if (!files.delete(name)) folders.delete(name)
         return Effect.void
       }),
     rename: (from, to) =>
@@ -152,10 +152,10 @@ const fileSystem = (files: Map<string, Content>, folders: Set<string>): FileSyst
     open: (path, options) =>
       Effect.suspend(() => {
         const flag = options?.flag ?? "r"
-        const there = files.has(absolute(path))
-        if (flag.startsWith("r") && !there) return Effect.fail(problem("NotFound", "open", path))
-        if (flag.includes("x") && there) return Effect.fail(problem("AlreadyExists", "open", path))
-        if (flag.startsWith("w") || !there) files.set(absolute(path), new Uint8Array(0))
+        const exists = files.has(absolute(path))
+        if (flag.startsWith("r") && !exists) return Effect.fail(problem("NotFound", "open", path))
+        if (flag.includes("x") && exists) return Effect.fail(problem("AlreadyExists", "open", path))
+        if (flag.startsWith("w") || !exists) files.set(absolute(path), new Uint8Array(0))
         return Effect.succeed(openFile(files, absolute(path), flag.startsWith("a")))
       })
   })

@@ -58,15 +58,15 @@ export const inputReader = (input: Input, label?: string): ((row: Fields) => unk
     }
     return matched
   }
-  const one = (row: Fields, name: string): unknown =>
+  const cellOf = (row: Fields, name: string): unknown =>
     Object.hasOwn(row, name) ? row[name] : { broken: missingColumn(name, Object.keys(row), "input field") }
-  if (typeof input === "string" && !isPattern(input)) return (row) => one(row, input)
+  if (typeof input === "string" && !isPattern(input)) return (row) => cellOf(row, input)
   return (row): ReadonlyArray<number> | Broken => {
     const columns = columnsOf(row)
     if (columns.length === 0) return { broken: missingColumn(inputName(input), Object.keys(row), "input field") }
     const numbers: Array<number> = []
     for (const name of columns) {
-      if (!Object.hasOwn(row, name)) return one(row, name) as Broken
+      if (!Object.hasOwn(row, name)) return cellOf(row, name) as Broken
       const value = numberIn(row[name])
       if (value === undefined)
         return { broken: `the input "${cut(name)}" is ${cellText(row[name])}, expected a number` }

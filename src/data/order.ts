@@ -77,9 +77,9 @@ export const holdOut = (
   if (quotas === undefined) return { heldOut: order.slice(0, size).sort(), kept: order.slice(size).sort() }
   const isHeldOut = order.map((row) => {
     const rowClass = classOf!(row)
-    const left = quotas.get(rowClass)!
-    quotas.set(rowClass, left - 1)
-    return left > 0 ? 1 : 0
+    const quota = quotas.get(rowClass)!
+    quotas.set(rowClass, quota - 1)
+    return quota > 0 ? 1 : 0
   })
   return {
     heldOut: order.filter((_, i) => isHeldOut[i] === 1).sort(),
@@ -104,14 +104,14 @@ const quotasOf = (
   const remainder = ({ quota }: { readonly quota: number }) => quota - Math.floor(quota)
   exact.sort((a, b) => remainder(b) - remainder(a) || b.count - a.count || a.classNumber - b.classNumber)
   const canGive = exact.filter(({ count }) => count > 1)
-  let left = canGive.length === 0 ? 0 : size - exact.reduce((sum, { quota }) => sum + Math.floor(quota), 0)
-  for (let at = 0, refused = 0; left > 0 && refused < canGive.length; at++) {
+  let remaining = canGive.length === 0 ? 0 : size - exact.reduce((sum, { quota }) => sum + Math.floor(quota), 0)
+  for (let at = 0, refused = 0; remaining > 0 && refused < canGive.length; at++) {
     const { classNumber, count } = canGive[at % canGive.length]!
     const quota = quotas.get(classNumber)!
     if (quota + 1 === count) refused++
     else {
       quotas.set(classNumber, quota + 1)
-      left--
+      remaining--
       refused = 0
     }
   }

@@ -88,8 +88,8 @@ const onDisk = (
 ) =>
   Effect.gen(function* () {
     const storing = async <A>(stored: Promise<A>): Promise<A> => {
-      const what = `cannot write its rows to the folder for temporary files, ${os.tmpdir()}`
-      return stored.catch((cause) => Promise.reject(dataError(name, `${what}: ${reasonOf(cause)}`)))
+      const problem = `cannot write its rows to the folder for temporary files, ${os.tmpdir()}`
+      return stored.catch((cause) => Promise.reject(dataError(name, `${problem}: ${reasonOf(cause)}`)))
     }
     const remove = (folder: string) => Effect.ignore(attempt(() => fs.rm(folder, { recursive: true, force: true })))
     const folder = yield* Effect.acquireRelease(

@@ -26,7 +26,7 @@ export const stemOf = (name: string): string => name.replace(/(\.gz)?$/i, "").re
 
 type Split = keyof typeof splitFolders
 
-const isOf = (split: Split, name: string): boolean => splitFolders[split].some((one) => one === name.toLowerCase())
+const isOf = (split: Split, name: string): boolean => splitFolders[split].some((alias) => alias === name.toLowerCase())
 
 /** Returns the first entry for each split that has one of its names. */
 const splitsAmong = (names: ReadonlyArray<string>, nameOf: (name: string) => string) => ({
@@ -83,8 +83,8 @@ const fileWithSplits = (file: string): Effect.Effect<PlaceOfRows, never, Files> 
     const folder = path.dirname(file)
     const names = yield* namesIn(folder)
     const ending = name.slice(stemOf(name).length)
-    const splits = splitsAmong(names.filter((one) => one.endsWith(ending)).toSorted(), (one) =>
-      one.slice(0, one.length - ending.length)
+    const splits = splitsAmong(names.filter((sibling) => sibling.endsWith(ending)).toSorted(), (sibling) =>
+      sibling.slice(0, sibling.length - ending.length)
     )
-    return { train: file, content: "rows", ...nextTo((one) => path.join(folder, one), splits) }
+    return { train: file, content: "rows", ...nextTo((sibling) => path.join(folder, sibling), splits) }
   })

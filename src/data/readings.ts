@@ -37,8 +37,8 @@ export const readings = (source: string, dialect: Dialect): Effect.Effect<Readon
       rowsPlace.content === "rows" && rowsPlace.train === source ? { train: source, content: "rows" } : rowsPlace
     const dialects = yield* place.content === "rows"
       ? rowsOfFile(place.train, dialect)
-      : Effect.map(rowsOfFolder(place.train, place.content, dialect), (one) => [one])
-    return dialects.map((one): Reading => ({ ...place, ...one }))
+      : Effect.map(rowsOfFolder(place.train, place.content, dialect), (rowsRead) => [rowsRead])
+    return dialects.map((rowsRead): Reading => ({ ...place, ...rowsRead }))
   })
 
 type Rows = Pick<Reading, "dialect" | "notes" | "rows">
@@ -53,18 +53,18 @@ const rowsOfFile = (file: string, dialect: Dialect) =>
       )
     // of several ways one may fail; the failure of a single one is returned
     const best = yield* Effect.result(read(first!))
-    const others = yield* Effect.forEach(more, (one) => Effect.result(read(one)))
-    const fitting = [best, ...others].flatMap((one) => (Result.isSuccess(one) ? [one.success] : []))
+    const otherResults = yield* Effect.forEach(more, (dialect) => Effect.result(read(dialect)))
+    const fitting = [best, ...otherResults].flatMap((result) => (Result.isSuccess(result) ? [result.success] : []))
     return fitting.length > 0 || Result.isSuccess(best) ? fitting : yield* best.failure
   })
 
 // text files to read for detecting their encoding
 const mostRead = 2_000
 
-const rowsOfFolder = (place: string, content: FileKindName, dialect: Dialect) =>
+const rowsOfFolder = (folder: string, content: FileKindName, dialect: Dialect) =>
   Effect.gen(function* () {
-    const tree = yield* openTree(place)
-    if (tree === undefined) return yield* dataError(place, "the folder no longer exists")
+    const tree = yield* openTree(folder)
+    if (tree === undefined) return yield* dataError(folder, "the folder no longer exists")
     const { files, warnings } = yield* listFolder(tree, content)
     const notes = warnings.map((warning) => `${warning}.`)
     const some = spread(files, PROBED_ROWS)

@@ -81,7 +81,7 @@ export const recordReader = ({
   // no larger than a small file: clearing two megabytes takes longer than reading it
   let buffer = new Uint8Array(Math.max(0, Math.min(2 * chunkBytes, file.size - from.offset)))
   let start = from // of what the buffer holds
-  let held = 0 // bytes that it holds
+  let bufferedBytes = 0 // bytes that it holds
   let rest = from // the first record that was not handed over: its end has not been seen
   const tooLong = (line: number) =>
     dataError(
@@ -89,22 +89,22 @@ export const recordReader = ({
       `the row is longer than ${overLimit("row-bytes")}; write one row per line, and close every quote`
     )
   return Effect.gen(function* () {
-    const used = rest.offset - start.offset
-    buffer.copyWithin(0, used, held)
-    held -= used
+    const usedBytes = rest.offset - start.offset
+    buffer.copyWithin(0, usedBytes, bufferedBytes)
+    bufferedBytes -= usedBytes
     start = rest
     // incomplete record so far
-    if (held > limit("row-bytes")) return yield* tooLong(start.line)
-    if (start.offset + held >= file.size) {
-      const last = { bytes: buffer.subarray(0, held), ...start }
+    if (bufferedBytes > limit("row-bytes")) return yield* tooLong(start.line)
+    if (start.offset + bufferedBytes >= file.size) {
+      const last = { bytes: buffer.subarray(0, bufferedBytes), ...start }
       rest = { offset: file.size, line: start.line }
-      return isBlank(buffer, 0, held) ? undefined : [last]
+      return isBlank(buffer, 0, bufferedBytes) ? undefined : [last]
     }
-    const wanted = Math.min(chunkBytes, file.size - start.offset - held)
-    if (held + wanted > buffer.length) buffer = enlarged(buffer)
-    yield* file.readInto(buffer.subarray(held, held + wanted), start.offset + held)
-    const cut = cutRecords(buffer.subarray(0, held + wanted), held, start, ends)
-    held += wanted
+    const chunkSize = Math.min(chunkBytes, file.size - start.offset - bufferedBytes)
+    if (bufferedBytes + chunkSize > buffer.length) buffer = enlarged(buffer)
+    yield* file.readInto(buffer.subarray(bufferedBytes, bufferedBytes + chunkSize), start.offset + bufferedBytes)
+    const cut = cutRecords(buffer.subarray(0, bufferedBytes + chunkSize), bufferedBytes, start, ends)
+    bufferedBytes += chunkSize
     rest = cut.next
     const most = limit("row-bytes")
     const long = cut.records.find(({ bytes }) => bytes.length > most)

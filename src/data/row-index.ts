@@ -43,8 +43,8 @@ export const rowIndexBuilder = () => {
     labelIds = copyInto(new Uint16Array(2 * rows), labelIds)
   }
   const idOf = (label: string): number | undefined => {
-    const known = ids.get(label)
-    if (known !== undefined || labels.length === mostLabels) return known
+    const id = ids.get(label)
+    if (id !== undefined || labels.length === mostLabels) return id
     ids.set(label, labels.length)
     return labels.push({ label, rows: 0, firstRow: rows }) - 1
   }

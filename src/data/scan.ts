@@ -82,8 +82,8 @@ export const scanRows = <Row extends Located>(
     const index = builder.finish(file.size)
     if (index.rows === 0) return yield* dataError(file.name, "the file has no rows; at least one is needed")
     const read: ScannedSource<Row>["read"] = (indices) => readAt(rows, index, reader, indices)
-    const place = rows.place === undefined ? {} : { place: (row: number) => placeOfLine(rows, index.line(row)) }
-    return { index, hashes: hashBuilder.finish(), rows: index.rows, where: file.name, read, ...place }
+    const placing = rows.place === undefined ? {} : { place: (row: number) => placeOfLine(rows, index.line(row)) }
+    return { index, hashes: hashBuilder.finish(), rows: index.rows, where: file.name, read, ...placing }
   })
 
 const readAt = <Row extends Located>(

@@ -102,7 +102,7 @@ export const fromRows = (
 export const subset = <Row>({ read }: RowSource<Row>, indices: Uint32Array, where: string): RowSource<Row> => ({
   rows: indices.length,
   where,
-  read: (wanted) => read(Array.from(wanted, (index) => indices[index]!))
+  read: (rows) => read(Array.from(rows, (index) => indices[index]!))
 })
 
 /** A part of the data (train, validation, test) with its classes. */

@@ -74,7 +74,9 @@ export const openSplitFiles = <File extends Scanned, R = never>(
     const { validation: held } = section
     const validation = typeof held === "string" ? yield* open(held, "validation") : undefined
     const test = section.test === undefined ? undefined : yield* open(section.test, "test")
-    const errors = [train, validation, test].flatMap((one) => (one && Result.isFailure(one) ? [one.failure] : []))
+    const errors = [train, validation, test].flatMap((opened) =>
+      opened && Result.isFailure(opened) ? [opened.failure] : []
+    )
     if (errors.length > 0 || !Result.isSuccess(train)) return yield* joinDataErrors(errors)
     return {
       train: train.success,
@@ -116,8 +118,8 @@ const splitRows = <File extends Scanned>(
   files: BySplit<File>,
   seed: number
 ): Effect.Effect<BySplit<SomeRows<File>>, DataError> => {
-  const whole = mapSplits(files, (file): SomeRows<File> => ({ file }))
-  if (typeof section.validation !== "number") return Effect.succeed(whole)
+  const unsplit = mapSplits(files, (file): SomeRows<File> => ({ file }))
+  if (typeof section.validation !== "number") return Effect.succeed(unsplit)
   const file = files.train
   if (file.rows < 2) {
     const reason = "the file has 1 row; holding out a share for validation needs at least 2"
@@ -129,7 +131,7 @@ const splitRows = <File extends Scanned>(
     seed,
     section.holdOut === "random" ? undefined : file.index.label
   )
-  return Effect.succeed({ ...whole, train: { file, rows: kept }, validation: { file, rows: heldOut } })
+  return Effect.succeed({ ...unsplit, train: { file, rows: kept }, validation: { file, rows: heldOut } })
 }
 
 const mostExamples = 3
@@ -151,9 +153,9 @@ interface Repeats {
  */
 export const repeatWarnings = ({ train, ...evaluated }: BySplit<SomeRows>): ReadonlyArray<string> => {
   const table = firstOccurrences(train)
-  const warnings = warningsOf("train", train, table.repeatsWithin, (what) => ({
-    what: `repeat the ${what} of an earlier row`,
-    other: `the same ${what} as an earlier row but another label`
+  const warnings = warningsOf("train", train, table.repeatsWithin, (compared) => ({
+    predicate: `repeat the ${compared} of an earlier row`,
+    difference: `the same ${compared} as an earlier row but another label`
   }))
   return [...warnings, ...leaksOf({ train, ...evaluated }, table)]
 }
@@ -163,9 +165,9 @@ const leaksOf = (
   table: ReturnType<typeof firstOccurrences>
 ): ReadonlyArray<string> =>
   Object.entries(evaluated).flatMap(([name, split]) =>
-    warningsOf(name, split, table.repeatsIn(split), (what) => ({
-      what: `have ${what === "image" ? "an" : "a"} ${what} that is also in train, so the model has already seen them`,
-      other: `the same ${what} as a training row but another label`
+    warningsOf(name, split, table.repeatsIn(split), (compared) => ({
+      predicate: `have ${compared === "image" ? "an" : "a"} ${compared} that is also in train, so the model has already seen them`,
+      difference: `the same ${compared} as a training row but another label`
     }))
   )
 
@@ -175,15 +177,15 @@ const warningsOf = (
   name: string,
   split: SomeRows,
   { rows, otherLabel, examples, otherLabelExamples }: Repeats,
-  words: (compared: string) => { readonly what: string; readonly other: string }
+  words: (compared: string) => { readonly predicate: string; readonly difference: string }
 ): ReadonlyArray<string> => {
-  const { what, other } = words(split.file.compared ?? "text")
+  const { predicate, difference } = words(split.file.compared ?? "text")
   const all = wholeNumber(count(split))
   const sentence = (some: number, words: string, like: ReadonlyArray<string>) =>
     some === 0
       ? []
       : [`${name} (${split.file.where}): ${wholeNumber(some)} of ${all} rows ${words} (${like.join(", ")})`]
-  return [...sentence(rows, what, examples), ...sentence(otherLabel, `have ${other}`, otherLabelExamples)]
+  return [...sentence(rows, predicate, examples), ...sentence(otherLabel, `have ${difference}`, otherLabelExamples)]
 }
 
 /** Adds the rows to a table of first occurrences. Returns the existing entries of duplicates. */
@@ -223,9 +225,9 @@ const addRepeat = (to: Repeats, file: Scanned, row: number, train: Scanned, firs
   to.rows++
   if (to.examples.length < mostExamples) to.examples.push(example)
   const labelOf = ({ index }: Scanned, at: number) => index.labels[index.label(at)]!.label
-  const [evaluatedLabel, other] = [labelOf(file, row), labelOf(train, first)]
-  if (evaluatedLabel === other) return
+  const [evaluatedLabel, trainLabel] = [labelOf(file, row), labelOf(train, first)]
+  if (evaluatedLabel === trainLabel) return
   to.otherLabel++
   if (to.otherLabelExamples.length < mostExamples)
-    to.otherLabelExamples.push(`${example}: ${quotedLabel(evaluatedLabel)}, ${quotedLabel(other)}`)
+    to.otherLabelExamples.push(`${example}: ${quotedLabel(evaluatedLabel)}, ${quotedLabel(trainLabel)}`)
 }

@@ -100,10 +100,12 @@ const listIn = (row: Fields, name: string, separator: string, reasons: Array<str
     reasons.push(`the labels "${name}" are ${kindOf(value)}, expected a list of labels`)
     return []
   }
-  const wrong = list.find((one) => typeof one !== "string" && typeof one !== "number" && typeof one !== "boolean")
+  const wrong = list.find(
+    (label) => typeof label !== "string" && typeof label !== "number" && typeof label !== "boolean"
+  )
   if (wrong !== undefined) reasons.push(`the labels "${name}" hold ${kindOf(wrong)}, expected strings`)
   const labels = list.map(String)
-  if (labels.some((one) => one.trim() === "")) reasons.push(`the labels "${name}" hold a blank one`)
+  if (labels.some((label) => label.trim() === "")) reasons.push(`the labels "${name}" hold a blank one`)
   const long = labels.find(({ length }) => length > longestLabel)
   if (long !== undefined)
     reasons.push(`the labels "${name}" hold one of ${long.length} characters, at most ${longestLabel} are expected`)
@@ -114,7 +116,7 @@ const listInText = (text: string, separator: string): unknown => {
   if (text.trim() === "") return []
   const parsed = text.trimStart().startsWith("[") ? parseBoundedJson(text) : undefined
   if (parsed !== undefined && "value" in parsed && Array.isArray(parsed.value)) return parsed.value
-  return text.split(separator).map((one) => one.trim())
+  return text.split(separator).map((part) => part.trim())
 }
 
 const flags = new Map([

@@ -29,25 +29,25 @@ interface LabelledText {
  * a file name is one of rows.
  */
 export const openInside = (
-  place: string,
+  address: string,
   isRows: (name: string) => boolean
 ): Effect.Effect<LabelledText | undefined, DataError, Scope.Scope> =>
-  Effect.map(withProvidedFiles(openListed(place, isRows)), Option.getOrUndefined)
+  Effect.map(withProvidedFiles(openListed(address, isRows)), Option.getOrUndefined)
 
 const openListed = (
-  place: string,
+  address: string,
   isRows: (name: string) => boolean
 ): Effect.Effect<LabelledText | undefined, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
-    const archive = yield* openArchive(place)
+    const archive = yield* openArchive(address)
     if (archive === undefined) {
-      if (!(yield* isFolder(place))) return undefined
-      const tree = yield* folderTree(place)
+      if (!(yield* isFolder(address))) return undefined
+      const tree = yield* folderTree(address)
       return (yield* kindOfFiles(tree)) === "texts" ? yield* openTexts(tree) : undefined
     }
     const { zip, inside } = archive
     if (zip.entries.has(inside)) return yield* openEntry(zip, inside)
-    const tree = archiveTree(zip, place, inside)
+    const tree = archiveTree(zip, address, inside)
     const { files, folders } = yield* tree.entries([])
     const [only, ...more] = folders.length === 0 ? files.filter(isRows) : []
     if (only !== undefined && more.length === 0) return yield* openEntry(zip, `${tree.root}${only}`)

@@ -41,17 +41,17 @@ const tooLarge = (size: number, most: Bound): string | undefined =>
 
 const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX"
 
-export const isBelow = (path: Path.Path, root: string, place: string): boolean => {
-  const relative = path.relative(root, place)
+export const isBelow = (path: Path.Path, root: string, target: string): boolean => {
+  const relative = path.relative(root, target)
   return relative !== ".." && !relative.startsWith(`..${path.sep}`) && !path.isAbsolute(relative)
 }
 
 /** Returns a folder's name in messages: relative to the working directory, for folders below it. */
-export const displayPath = (path: Path.Path, place: string): string => {
-  const here = path.resolve(".")
-  return isBelow(path, here, path.resolve(place))
-    ? path.relative(here, path.resolve(place)) || "."
-    : path.resolve(place)
+export const displayPath = (path: Path.Path, target: string): string => {
+  const workingFolder = path.resolve(".")
+  return isBelow(path, workingFolder, path.resolve(target))
+    ? path.relative(workingFolder, path.resolve(target)) || "."
+    : path.resolve(target)
 }
 
 const entriesOf = (folder: string, label: string) =>
@@ -64,11 +64,11 @@ const entriesOf = (folder: string, label: string) =>
       names.filter((name) => !isHidden(name)).toSorted(),
       (name) =>
         Effect.gen(function* () {
-          const place = path.join(folder, name)
-          const { type } = yield* fs.lstat(place).pipe(reported(path.join(label, name)))
+          const entryPath = path.join(folder, name)
+          const { type } = yield* fs.lstat(entryPath).pipe(reported(path.join(label, name)))
           if (type !== "SymbolicLink") return { name, isFolder: type === "Directory", isLink: false }
           // a dangling link is reported as a file that cannot be read
-          const isFolder = yield* Effect.match(fs.stat(place), {
+          const isFolder = yield* Effect.match(fs.stat(entryPath), {
             onFailure: () => false,
             onSuccess: (target) => target.type === "Directory"
           })
@@ -86,30 +86,30 @@ const entriesOf = (folder: string, label: string) =>
 /** Returns a folder of the system. Links are followed if their targets are in the folder as well. */
 export const folderTree = (folder: string): Effect.Effect<Tree, never, Path.Path> =>
   Effect.map(Path.Path, (path) => {
-    const shown = displayPath(path, folder)
+    const displayed = displayPath(path, folder)
     return {
       place: folder,
       isPacked: false,
       root: "",
-      shown,
-      entries: (below) => entriesOf(path.join(folder, ...below), path.join(shown, ...below)),
+      shown: displayed,
+      entries: (below) => entriesOf(path.join(folder, ...below), path.join(displayed, ...below)),
       read: (name, most) =>
         Effect.gen(function* () {
           const fs = yield* FileSystem.FileSystem
           const file = path.join(folder, name)
           const [root, real] = yield* Effect.all([fs.realPath(folder), fs.realPath(file)])
-          const called = path.join(shown, name)
+          const displayName = path.join(displayed, name)
           if (!isBelow(path, root, real))
-            return yield* dataError(called, `this is a link that points outside of ${shown}`)
+            return yield* dataError(displayName, `this is a link that points outside of ${displayed}`)
           const size = Number((yield* statRegular(file)).size)
           const problem = tooLarge(size, most)
-          if (problem !== undefined) return yield* dataError(called, problem)
+          if (problem !== undefined) return yield* dataError(displayName, problem)
           return yield* readExactly(yield* fs.open(file), 0, size)
         }).pipe(
           Effect.scoped,
           Effect.catchTags({
-            FileError: ({ reason }) => dataError(path.join(shown, name), `cannot be read: ${reason}`),
-            PlatformError: (error) => dataError(path.join(shown, name), `cannot be read: ${platformReason(error)}`)
+            FileError: ({ reason }) => dataError(path.join(displayed, name), `cannot be read: ${reason}`),
+            PlatformError: (error) => dataError(path.join(displayed, name), `cannot be read: ${platformReason(error)}`)
           })
         )
     }
@@ -122,23 +122,23 @@ interface PlaceInArchive {
 }
 
 /** Parses a place in an archive, whose path continues like that of a folder: "letters.zip/train". */
-export const placeInArchive = (place: string): PlaceInArchive | undefined => {
-  const [, archive, inside = ""] = /^(.*?\.zip)(?:[\\/]+(.*?))?[\\/]*$/i.exec(place) ?? []
+export const placeInArchive = (address: string): PlaceInArchive | undefined => {
+  const [, archive, inside = ""] = /^(.*?\.zip)(?:[\\/]+(.*?))?[\\/]*$/i.exec(address) ?? []
   return archive === undefined ? undefined : { archive, inside: inside.replaceAll("\\", "/") }
 }
 
-export const isFolder = (place: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
+export const isFolder = (address: string): Effect.Effect<boolean, never, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fs) =>
     // a missing archive is reported when it is opened
-    Effect.match(fs.stat(place), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
+    Effect.match(fs.stat(address), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
   )
 
 /** Opens the archive that contains a place, until the scope closes; undefined for other places. */
 export const openArchive = (
-  place: string
+  address: string
 ): Effect.Effect<{ readonly zip: Zip; readonly inside: string } | undefined, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
-    const archive = placeInArchive(place)
+    const archive = placeInArchive(address)
     if (archive === undefined || (yield* isFolder(archive.archive))) return undefined
     return { zip: yield* openZip(yield* openFile(archive.archive)), inside: archive.inside }
   })
@@ -149,8 +149,8 @@ type Folders = ReadonlyMap<string, { readonly folders: Set<string>; readonly fil
 const foldersOf = ({ entries }: Zip): Folders => {
   const folders = new Map([["", { folders: new Set<string>(), files: [] as Array<string> }]])
   const folderAt = (name: string): { readonly folders: Set<string>; readonly files: Array<string> } => {
-    const known = folders.get(name)
-    if (known !== undefined) return known
+    const folder = folders.get(name)
+    if (folder !== undefined) return folder
     const root = { folders: new Set<string>(), files: [] }
     folders.set(name, root)
     const cutAt = name.lastIndexOf("/")
@@ -179,17 +179,17 @@ const isTable = (files: ReadonlyArray<string>): boolean =>
   files.some((name) => /\.(csv|tsv|jsonl?|ndjson|parquet)(\.gz)?$/i.test(name))
 
 /** Returns an archive, or a folder in it, as a tree. */
-export const archiveTree = (zip: Zip, place: string, inside: string): Tree => {
+export const archiveTree = (zip: Zip, address: string, inside: string): Tree => {
   const folders = foldersOf(zip)
   const root = wrapperOf(folders, inside)
   const added = root.slice(inside.length).replace(/^\//, "")
   const within = (names: ReadonlyArray<string>) => [root, ...names].filter((name) => name !== "").join("/")
-  const shown = [zip.name, root].filter((name) => name !== "").join("/")
+  const displayed = [zip.name, root].filter((name) => name !== "").join("/")
   return {
-    place: added === "" ? place : `${place}/${added}`,
+    place: added === "" ? address : `${address}/${added}`,
     isPacked: true,
     root: root === "" ? "" : `${root}/`,
-    shown,
+    shown: displayed,
     entries: (below) => {
       const entries = folders.get(within(below))
       if (entries === undefined)
@@ -199,15 +199,15 @@ export const archiveTree = (zip: Zip, place: string, inside: string): Tree => {
     read: (name, most) => {
       const entry = zip.entries.get(within([name]))
       const problem = entry === undefined ? undefined : tooLarge(entry.size, most)
-      return problem === undefined ? zip.read(within([name])) : Effect.fail(dataError(`${shown}/${name}`, problem))
+      return problem === undefined ? zip.read(within([name])) : Effect.fail(dataError(`${displayed}/${name}`, problem))
     }
   }
 }
 
 /** Opens the folder of a place, in an archive or not. Returns undefined for a file. */
-export const openTree = (place: string): Effect.Effect<Tree | undefined, DataError, Files | Scope.Scope> =>
+export const openTree = (address: string): Effect.Effect<Tree | undefined, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
-    const archive = yield* openArchive(place)
-    if (archive === undefined) return (yield* isFolder(place)) ? yield* folderTree(place) : undefined
-    return archive.zip.entries.has(archive.inside) ? undefined : archiveTree(archive.zip, place, archive.inside)
+    const archive = yield* openArchive(address)
+    if (archive === undefined) return (yield* isFolder(address)) ? yield* folderTree(address) : undefined
+    return archive.zip.entries.has(archive.inside) ? undefined : archiveTree(archive.zip, address, archive.inside)
   })

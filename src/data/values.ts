@@ -146,17 +146,17 @@ const checkEach = (
   Effect.gen(function* () {
     const next = recordReader(opened)
     const problems: Array<string> = []
-    let [total, seen] = [0, 0]
+    let [total, rows] = [0, 0]
     for (let chunk = yield* next; chunk !== undefined; chunk = yield* next) {
       yield* sayRead(opened.file, chunk)
       const wrong = yield* problemsIn(readRows(opened, chunk))
-      seen += chunk.length
+      rows += chunk.length
       total += wrong.length
       problems.push(...wrong.slice(0, mostProblems - problems.length))
     }
     if (total > 0) yield* brokenRows(opened.file.name, problems, total)
-    if (seen === 0) yield* dataError(opened.file.name, "the file has no rows; at least one is needed")
-    return seen
+    if (rows === 0) yield* dataError(opened.file.name, "the file has no rows; at least one is needed")
+    return rows
   })
 
 /** A file whose rows have all been checked. */

@@ -61,9 +61,9 @@ const directoryOf = (file: DataFile) =>
     }
     if (plain.entries !== 0xffff && plain.size !== 0xffff_ffff && plain.offset !== 0xffff_ffff) return plain
     if (at < 20 || view.getUint32(at - 20, true) !== placeMark64) return plain
-    const place = u64(view, at - 12)
-    if (place + 56 > file.size) return plain
-    const large = viewOf(yield* file.read(place, 56))
+    const recordOffset = u64(view, at - 12)
+    if (recordOffset + 56 > file.size) return plain
+    const large = viewOf(yield* file.read(recordOffset, 56))
     if (large.getUint32(0, true) !== endMark64) return plain
     return { entries: u64(large, 32), size: u64(large, 40), offset: u64(large, 48) }
   })
@@ -140,7 +140,7 @@ const largeFields = (view: DataView, at: number, from: number, end: number): rea
 /** Opens an archive. Fails with all rejected entries. */
 export const openZip = (file: DataFile): Effect.Effect<Zip, DataError> =>
   Effect.gen(function* () {
-    const damaged = (what: string) => dataError(file.name, `the archive is damaged: ${what}`)
+    const damaged = (damage: string) => dataError(file.name, `the archive is damaged: ${damage}`)
     const directory = yield* directoryOf(file)
     if (directory.entries > limit("image-files"))
       return yield* dataError(file.name, `the archive has more than ${overLimit("image-files")}`)
@@ -180,7 +180,7 @@ const zipOf = (file: DataFile, entries: ReadonlyMap<string, ZipEntry>): Zip => {
   const write: Zip["write"] = async (name, write, signal) => {
     const entry = entries.get(name)
     if (entry === undefined) throw dataError(file.name, `the archive has no entry "${cut(name, 100)}"`)
-    const place = `${file.name}/${name}`
+    const entryName = `${file.name}/${name}`
     let [size, sum] = [0, 0]
     try {
       for await (const bytes of unpackedEntry(file, entry, signal)) {
@@ -190,10 +190,10 @@ const zipOf = (file: DataFile, entries: ReadonlyMap<string, ZipEntry>): Zip => {
         await write(bytes)
       }
     } catch (cause) {
-      throw cause instanceof DataError ? cause : dataError(place, `cannot be unpacked: ${messageOf(cause)}`)
+      throw cause instanceof DataError ? cause : dataError(entryName, `cannot be unpacked: ${messageOf(cause)}`)
     }
     if (size !== entry.size || sum !== entry.sum)
-      throw dataError(place, "does not match the archive's directory; the archive is damaged or was forged")
+      throw dataError(entryName, "does not match the archive's directory; the archive is damaged or was forged")
   }
   const read: Zip["read"] = (name) =>
     Effect.tryPromise({

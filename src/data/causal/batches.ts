@@ -160,11 +160,11 @@ const isCounted = ({ tooLong, several }: CausalSplit, { packing }: Batching): bo
 const rowsNeeded = (split: CausalSplit, { maxLength, packing }: Batching): Effect.Effect<number, DataError> =>
   Effect.gen(function* () {
     const sequences = yield* sequencesOf(split, yield* sampledRows(split, largestSample))
-    const needed = sequences.map((example) => {
+    const shares = sequences.map((example) => {
       const pieces = example.flatMap((sequence) => cut(sequence, maxLength, split.tooLong))
       return packing ? pieces.reduce((total, { ids }) => total + ids.length, 0) / maxLength : pieces.length
     })
-    return Math.max(1 / maxLength, needed.reduce((total, one) => total + one, 0) / needed.length)
+    return Math.max(1 / maxLength, shares.reduce((total, share) => total + share, 0) / shares.length)
   })
 
 export interface CausalEvaluationBatchOptions extends Batching {

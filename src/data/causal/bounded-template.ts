@@ -24,7 +24,7 @@ export interface BoundedTemplate {
    * `strftime_now`; default: the present. Throws if the template does, and if it exceeds a limit; `templateReason` describes the
    * exception.
    */
-  readonly render: (given: Fields, size: number, now?: Date) => string
+  readonly render: (fields: Fields, size: number, now?: Date) => string
 }
 
 // Longer inputs have the same number of steps: by default two million, which take half a second and may hold 200 MB.
@@ -163,8 +163,8 @@ const growing = ["replace", "split"]
 const mayGrow = ({ property, computed }: Fields): boolean => {
   if (!isRecord(property)) return true
   const { type, value } = property
-  const named = computed !== true || type === "StringLiteral" || type === "IntegerLiteral"
-  return !named || growing.includes(String(value))
+  const isNamed = computed !== true || type === "StringLiteral" || type === "IntegerLiteral"
+  return !isNamed || growing.includes(String(value))
 }
 
 const isSlice = ({ type, property }: Fields): boolean =>

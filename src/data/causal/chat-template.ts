@@ -115,10 +115,10 @@ const templateMessage = (message: Message): JsonFields => {
   }
 }
 
-const brokenTemplate = (what: string, cause: unknown): Broken => {
+const brokenTemplate = (problem: string, cause: unknown): Broken => {
   const reason = templateReason(cause)
   return {
-    broken: "over" in reason ? `the chat template ${reason.over}` : `the chat template ${what}: ${reason.refused}`
+    broken: "over" in reason ? `the chat template ${reason.over}` : `the chat template ${problem}: ${reason.refused}`
   }
 }
 

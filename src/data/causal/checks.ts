@@ -121,7 +121,7 @@ export const shapesOf = (
   write: (content: Chat) => WrittenTurns | Broken
 ): Shapes => {
   const words = namedWords(tokenizer.chatTemplate ?? "")
-  const known = new Map<string, WrittenTurns | Broken>()
+  const resultsByShape = new Map<string, WrittenTurns | Broken>()
   const apart = new Map<string, number>()
   const tried = (content: Chat) => {
     const rendered = write(content)
@@ -135,8 +135,8 @@ export const shapesOf = (
         (content.tools ?? []).length > 0,
         content.messages.map((message) => shapeOf(message, words))
       ])
-      const result = known.get(shape) ?? tried(content)
-      known.set(shape, result)
+      const result = resultsByShape.get(shape) ?? tried(content)
+      resultsByShape.set(shape, result)
       if (isBroken(result)) return result
       if (result.apart !== undefined) apart.set(result.apart, (apart.get(result.apart) ?? 0) + 1)
       return undefined
@@ -167,16 +167,16 @@ const mark = (i: number): string => `\uFDD2${i}\uFDD2`
  * it is in the turn that is learned.
  */
 const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns): Broken | undefined => {
-  const parts: Array<{ readonly what: string; readonly fix: string; readonly message?: number }> = []
-  const marked = (text: string, what: string, fix: string, message?: number): string => {
-    parts.push({ what, fix, ...(message === undefined ? {} : { message }) })
+  const parts: Array<{ readonly subject: string; readonly fix: string; readonly message?: number }> = []
+  const marked = (text: string, subject: string, fix: string, message?: number): string => {
+    parts.push({ subject, fix, ...(message === undefined ? {} : { message }) })
     return text.replace(/\s*$/, (space) => mark(parts.length - 1) + space)
   }
-  const another = "set data.chatTemplate to a template that includes them"
+  const otherTemplate = "set data.chatTemplate to a template that includes them"
   const learned = new Set(learnedMessages(chat))
   const tools = chat.tools?.map((tool) => ({
     ...tool,
-    function: { ...tool.function, name: marked(tool.function.name, `the tool "${tool.function.name}"`, another) }
+    function: { ...tool.function, name: marked(tool.function.name, `the tool "${tool.function.name}"`, otherTemplate) }
   }))
   const messages = chat.messages.map((message, i): Message => {
     const { content, reasoning, calls } = message
@@ -185,14 +185,14 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
       ...message,
       ...(content === null || content.trim() === ""
         ? {}
-        : { content: marked(content, `the content ${number} (${message.role})`, another, i) }),
+        : { content: marked(content, `the content ${number} (${message.role})`, otherTemplate, i) }),
       ...(reasoning === undefined || !learned.has(i)
         ? {}
         : {
             reasoning: marked(
               reasoning,
               `the reasoning ${number}`,
-              `set data.reasoning to "drop", or ${another.replace("them", "it")}`,
+              `set data.reasoning to "drop", or ${otherTemplate.replace("them", "it")}`,
               i
             )
           }),
@@ -201,7 +201,7 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
         : {
             calls: calls.map((call) => ({
               ...call,
-              name: marked(call.name, `the call of "${call.name}" ${number}`, another, i)
+              name: marked(call.name, `the call of "${call.name}" ${number}`, otherTemplate, i)
             }))
           })
     }
@@ -211,18 +211,18 @@ const lostPart = (template: ChatTemplate, chat: Chat, { examples }: WrittenTurns
     const rendering = template.render({ ...conversation, messages: messages.slice(0, count) })
     return isBroken(rendering) ? undefined : rendering.text
   }
-  const whole = rendered(messages.length)
+  const fullText = rendered(messages.length)
   // a template that inspects marked texts gives no information about the conversation
-  if (whole === undefined) return undefined
-  const lost = parts.flatMap(({ what, fix, message }, i) => {
-    if (whole.includes(mark(i))) return []
+  if (fullText === undefined) return undefined
+  const lost = parts.flatMap(({ subject, fix, message }, i) => {
+    if (fullText.includes(mark(i))) return []
     const earlier = examples.length > 1 && message !== undefined ? rendered(message + 1) : undefined
-    return earlier?.includes(mark(i)) ? [] : [{ what, fix }]
+    return earlier?.includes(mark(i)) ? [] : [{ subject, fix }]
   })
   if (lost.length === 0) return undefined
   const [{ fix }] = lost as [(typeof lost)[number]]
   return {
-    broken: `the chat template omits ${lost.map(({ what }) => what).join(", ")}, so the model would never see it; ${fix}`
+    broken: `the chat template omits ${lost.map(({ subject }) => subject).join(", ")}, so the model would never see it; ${fix}`
   }
 }
 

@@ -18,7 +18,7 @@ export const contentOf = (value: unknown, section: CausalData): CausalContent | 
       const prompt = columnText(value, section.prompt, { blank: true })
       const completion = columnText(value, section.completion, { blank: false })
       if (!isBroken(prompt) && !isBroken(completion)) return { kind: "completion", prompt, completion }
-      return { broken: [prompt, completion].flatMap((one) => (isBroken(one) ? [one.broken] : [])).join("; ") }
+      return { broken: [prompt, completion].flatMap((side) => (isBroken(side) ? [side.broken] : [])).join("; ") }
     }
     case "text": {
       const text = stringField(value, section.text, { blank: false })

@@ -174,16 +174,16 @@ const placed = (
   ids: ReadonlyArray<number>,
   { bytesOf, decode }: Tokenizing
 ): ReadonlyArray<TokenRange> | undefined => {
-  const whole = utf8.encode(text)
+  const textBytes = utf8.encode(text)
   const ends = new Int32Array(ids.length)
   let at = 0
   for (const [i, id] of ids.entries()) {
     const bytes = bytesOf(id) ?? utf8.encode(decode([id], { special: true }))
-    if (!bytes.every((byte, k) => whole[at + k] === byte)) return undefined
+    if (!bytes.every((byte, k) => textBytes[at + k] === byte)) return undefined
     at += bytes.length
     ends[i] = at
   }
-  if (at !== whole.length) return undefined
+  if (at !== textBytes.length) return undefined
   return spans.map(([start, end]) => {
     const before = utf8.encode(text.slice(0, start)).length
     const until = before + utf8.encode(text.slice(start, end)).length

@@ -94,7 +94,7 @@ const statistics = (
 
 const isLearned = (label: number): boolean => label !== ignored
 
-const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, one) => total + one, 0)
+const sum = (numbers: ReadonlyArray<number>): number => numbers.reduce((total, number) => total + number, 0)
 
 // lengths have a standard deviation of about their mean: 9 % of error
 const sampleForMean = 128

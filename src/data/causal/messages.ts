@@ -34,7 +34,7 @@ const openaiRoles = ["system", "developer", "user", "assistant", "tool"] as cons
 export const reasoningNames = ["reasoning_content", "thinking", "reasoning"] as const
 
 /** Known fields of a message; any other reaches the template unchanged. */
-const known = new Set([
+const knownFields = new Set([
   "role",
   "content",
   "tool_calls",
@@ -54,7 +54,7 @@ export const openai = (value: unknown): Message | Broken => {
   const { role: roleName, weight, tool_call_id: call, name } = value
   if (typeof roleName !== "string") return { broken: `role is ${kindOf(roleName)}, expected ${openaiRoles.join(", ")}` }
   const role = roleName === "function" ? "tool" : roleName
-  if (!openaiRoles.some((known) => known === role)) return unknownRole("role", roleName, openaiRoles)
+  if (!openaiRoles.some((knownRole) => knownRole === role)) return unknownRole("role", roleName, openaiRoles)
   const media = unread.find(
     (field) => value[field] != null && !(Array.isArray(value[field]) && value[field].length === 0)
   )
@@ -66,25 +66,25 @@ export const openai = (value: unknown): Message | Broken => {
   if (weight !== undefined && weight !== null && weight !== 0 && weight !== 1) {
     return { broken: `weight is ${JSON.stringify(weight)}, expected 0 or 1` }
   }
-  const spoken = role === "assistant"
-  if (!spoken && (calls.length > 0 || weight === 0)) {
+  const isAssistant = role === "assistant"
+  if (!isAssistant && (calls.length > 0 || weight === 0)) {
     return {
       broken: `a message of the ${role} has ${calls.length > 0 ? "calls" : "a weight"}, which only messages of the assistant can have`
     }
   }
   const reasoning = reasoningNames.map((field) => value[field]).find((text) => typeof text === "string" && text !== "")
-  const other = Object.entries(value).filter(
-    ([field, fieldValue]) => !known.has(field) && fieldValue !== null && fieldValue !== undefined
+  const otherFields = Object.entries(value).filter(
+    ([field, fieldValue]) => !knownFields.has(field) && fieldValue !== null && fieldValue !== undefined
   )
   return {
     role,
     content: content.text,
-    ...(spoken && typeof reasoning === "string" ? { reasoning } : {}),
+    ...(isAssistant && typeof reasoning === "string" ? { reasoning } : {}),
     ...(calls.length > 0 ? { calls } : {}),
     ...(weight === 0 ? { weight } : {}),
     ...(typeof call === "string" ? { call } : {}),
     ...(typeof name === "string" ? { name } : {}),
-    ...(other.length > 0 ? { other: Object.fromEntries(other) } : {})
+    ...(otherFields.length > 0 ? { other: Object.fromEntries(otherFields) } : {})
   }
 }
 
@@ -95,9 +95,9 @@ const callsOf = ({ tool_calls: list, function_call: older }: Fields) => {
 }
 
 /** Parses content. `called`: the message has calls, and may have no text. */
-const contentIn = (content: unknown, called: boolean): { readonly text: string | null } | Broken => {
+const contentIn = (content: unknown, hasCalls: boolean): { readonly text: string | null } | Broken => {
   if (typeof content === "string") return { text: content }
-  if ((content === null || content === undefined) && called) return { text: null }
+  if ((content === null || content === undefined) && hasCalls) return { text: null }
   if (!Array.isArray(content)) return { broken: `content is ${kindOf(content)}, expected a string` }
   const texts: Array<string> = []
   for (const part of content) {
@@ -144,10 +144,10 @@ export const sharegpt = (value: unknown): Message | Broken => {
   return isBroken(calls) ? calls : { role: "assistant", content: null, calls, ...context }
 }
 
-const unknownRole = (key: string, role: string, known: ReadonlyArray<string>): Broken => {
-  const near = closest(role, known)
+const unknownRole = (key: string, role: string, knownRoles: ReadonlyArray<string>): Broken => {
+  const near = closest(role, knownRoles)
   const hint = near === undefined ? "" : `; did you mean "${near}"?`
-  return { broken: `unknown ${key} ${JSON.stringify(role.slice(0, 60))} (known: ${known.join(", ")}${hint})` }
+  return { broken: `unknown ${key} ${JSON.stringify(role.slice(0, 60))} (known: ${knownRoles.join(", ")}${hint})` }
 }
 
 /** Parses the messages of a row in Alpaca's form. */
@@ -157,14 +157,14 @@ export const alpaca = (row: Fields): ReadonlyArray<Message> | Broken => {
   const optional = (name: string) => (row[name] == null ? "" : stringField(row, name, { blank: true }))
   const input = optional("input")
   const system = optional("system")
-  const reasons = [instruction, output, input, system].flatMap((one) => (isBroken(one) ? [one.broken] : []))
+  const reasons = [instruction, output, input, system].flatMap((field) => (isBroken(field) ? [field.broken] : []))
   if (reasons.length > 0) return { broken: reasons.join("; ") }
   const content = input === "" ? String(instruction) : `${instruction}\n\n${input}`
-  const spoken = [
+  const dialogue = [
     { role: "user", content },
     { role: "assistant", content: String(output) }
   ]
-  return system === "" ? spoken : [{ role: "system", content: String(system) }, ...spoken]
+  return system === "" ? dialogue : [{ role: "system", content: String(system) }, ...dialogue]
 }
 
 /** Creates messages from a row's columns, as defined by a plan. */

@@ -100,7 +100,7 @@ export const openTokens = <Row extends Located, Split extends RowSource<Row>>(
         special.check(content, where)
         return content.kind === "chat" ? shapes.refusal(content) : undefined
       })
-      return refused.find((one) => one !== undefined)
+      return refused.find((problem) => problem !== undefined)
     }
     const files = yield* openSplitFiles(section, (path) => openTokenRows(path, columns, read, contents, check))
     const rows = yield* rowsOfSplits(section, files, seed)
@@ -113,7 +113,7 @@ export const openTokens = <Row extends Located, Split extends RowSource<Row>>(
       ...templateWarnings,
       ...special.warnings(),
       ...apartWarnings(shapes),
-      ...descriptions.flatMap((one) => cutWarnings(one, section.maxLength, encoding.format === "text")),
+      ...descriptions.flatMap((description) => cutWarnings(description, section.maxLength, encoding.format === "text")),
       ...repeatWarnings(rows)
     ]
     return {
@@ -170,9 +170,9 @@ const cutWarnings = (
   maxLength: number,
   continues: boolean
 ): ReadonlyArray<string> => {
-  const place = `${split} (${where})`
-  const longer = `${place}: ${percent(truncated)} of the rows are longer than data.maxLength, ${maxLength} tokens, and are truncated`
-  const lost = `${place}: of ${percent(unlearned)} of the rows nothing is left to learn after truncation; they are skipped`
+  const location = `${split} (${where})`
+  const longer = `${location}: ${percent(truncated)} of the rows are longer than data.maxLength, ${maxLength} tokens, and are truncated`
+  const lost = `${location}: of ${percent(unlearned)} of the rows nothing is left to learn after truncation; they are skipped`
   return [...(truncated > 0 && !continues ? [longer] : []), ...(unlearned > 0 ? [lost] : [])]
 }
 
@@ -220,6 +220,6 @@ const columnsOf = (section: CausalData): NonNullable<Wanted["columns"]> => {
     }
   }
   if (mapping === "alpaca") return { required: required("instruction", "output"), optional: ["input", "system"] }
-  const named = section.tools === undefined ? [] : [section.tools]
-  return { required: required(messagesColumn(section), ...named), optional: conversationColumns(section) }
+  const toolsColumn = section.tools === undefined ? [] : [section.tools]
+  return { required: required(messagesColumn(section), ...toolsColumn), optional: conversationColumns(section) }
 }

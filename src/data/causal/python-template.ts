@@ -99,7 +99,7 @@ const pairs = /[\ud800-\udbff][\udc00-\udfff]/g
 
 const jsonOptions = ["ensure_ascii", "indent", "separators", "sort_keys"]
 
-const held = (value: Value): Node => ({ type: "Held", value }) as Node
+const constantNode = (value: Value): Node => ({ type: "Held", value }) as Node
 
 /** Evaluates a program of `pythonProgram`. */
 export class PythonInterpreter extends Interpreter {
@@ -118,7 +118,7 @@ export class PythonInterpreter extends Interpreter {
         const operand = this.evaluate(parts.operand, environment)
         return (
           this.#filter(operand, parts, environment) ??
-          super.evaluate({ ...node, operand: held(asOperand(operand, nameOf(parts))) } as Node, environment)
+          super.evaluate({ ...node, operand: constantNode(asOperand(operand, nameOf(parts))) } as Node, environment)
         )
       }
       case "TestExpression": {
@@ -132,7 +132,7 @@ export class PythonInterpreter extends Interpreter {
         const object = this.evaluate(parts.object, environment)
         const text: unknown = object.value
         if (typeof text === "string") return templateValue((characters: unknown) => method(text, characters))
-        return super.evaluate({ ...node, object: held(object) } as Node, environment)
+        return super.evaluate({ ...node, object: constantNode(object) } as Node, environment)
       }
       case "BinaryExpression":
         if (/^(\+|~|==|!=|in|not in)$/.test(parts.operator.value)) return this.#operate(node, parts, environment)
@@ -184,7 +184,7 @@ export class PythonInterpreter extends Interpreter {
     }
     const texts = [left, right].filter(({ type }) => type === "StringValue").length
     if (operator === "+" && texts === 1) throw new Error("it adds a text and a value that is not a text")
-    return super.evaluate({ ...node, left: held(left), right: held(right) } as Node, environment)
+    return super.evaluate({ ...node, left: constantNode(left), right: constantNode(right) } as Node, environment)
   }
 }
 

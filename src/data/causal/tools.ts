@@ -18,7 +18,7 @@ const readAll = <A extends object>(
   read: (value: unknown, i: number) => A | Broken
 ): ReadonlyArray<A> | Broken => {
   const all = list.map(read)
-  const problems = all.flatMap((one) => (isBroken(one) ? [one.broken] : []))
+  const problems = all.flatMap((result) => (isBroken(result) ? [result.broken] : []))
   return problems.length > 0 ? { broken: problems.join("; ") } : (all as ReadonlyArray<A>)
 }
 
@@ -38,7 +38,7 @@ export const toolsIn = (column: unknown, name: string): ReadonlyArray<Tool> | Br
   const tools = readAll(list.value, (value, i) => toolIn(value, `"${name}"[${i}]`))
   if (isBroken(tools)) return tools
   const names = tools.map((tool) => tool.function.name)
-  const twice = names.find((one, i) => names.indexOf(one) < i)
+  const twice = names.find((name, i) => names.indexOf(name) < i)
   return twice === undefined ? tools : { broken: `"${name}" has the tool "${twice}" twice` }
 }
 

@@ -53,21 +53,23 @@ export const writtenTurns = (
   const learned = lossOn === "last" ? all.slice(-1) : all
   // nothing is lost if the end is context: it comes after all learned text
   const length = lossOn === "last" || turns === "apart" ? (learned.at(-1) ?? 0) + 1 : messages.length
-  const whole = template.render(upTo(chat, length))
-  if (isBroken(whole)) return whole
-  if (lossOn === "all") return everything(template, chat, whole, special)
-  if (template.marked) return markedTurns(template, chat, whole, { learned, apart: turns === "apart" })
-  const found: Array<Turn> = []
+  const fullRendering = template.render(upTo(chat, length))
+  if (isBroken(fullRendering)) return fullRendering
+  if (lossOn === "all") return everything(template, chat, fullRendering, special)
+  if (template.marked) return markedTurns(template, chat, fullRendering, { learned, apart: turns === "apart" })
+  const learnedTurns: Array<Turn> = []
   for (const i of learned) {
-    const turn = turnOf(template, chat, i, special, i + 1 === length ? whole : undefined)
+    const turn = turnOf(template, chat, i, special, i + 1 === length ? fullRendering : undefined)
     if (isBroken(turn)) return { broken: `message ${i + 1}: ${turn.broken}` }
-    found.push(turn)
+    learnedTurns.push(turn)
   }
-  const together: WrittenTurns = { examples: [{ text: whole.text, spans: found.map(({ span }) => span) }] }
-  if (turns !== "apart" && found.every((turn) => beginsWith(whole.text, turn))) return together
-  const examples = found.map(({ text, span }) => ({ text, spans: [span] }))
+  const together: WrittenTurns = {
+    examples: [{ text: fullRendering.text, spans: learnedTurns.map(({ span }) => span) }]
+  }
+  if (turns !== "apart" && learnedTurns.every((turn) => beginsWith(fullRendering.text, turn))) return together
+  const examples = learnedTurns.map(({ text, span }) => ({ text, spans: [span] }))
   if (turns === "apart") return { examples }
-  const first = learned[found.findIndex((turn) => !beginsWith(whole.text, turn))]!
+  const first = learned[learnedTurns.findIndex((turn) => !beginsWith(fullRendering.text, turn))]!
   const reason = `the chat template changes message ${first + 1} or what precedes it once others follow`
   return turns === "together"
     ? {
@@ -89,25 +91,30 @@ export const learnedMessages = ({ messages, given = 0 }: Chat): ReadonlyArray<nu
 const everything = (
   template: ChatTemplate,
   chat: Chat,
-  whole: Rendering,
+  fullRendering: Rendering,
   special: RegExp | undefined
 ): WrittenTurns | Broken => {
   const context = chat.messages.flatMap(({ role, weight }, i) => (role === "assistant" && weight === 0 ? [i] : []))
   const spans: Array<Span> = []
   let from = 0
   for (const i of context) {
-    const turn = template.marked ? markedSpans(template, chat, whole, i) : turnOf(template, chat, i, special)
+    const turn = template.marked ? markedSpans(template, chat, fullRendering, i) : turnOf(template, chat, i, special)
     if (isBroken(turn)) return { broken: `message ${i + 1}: ${turn.broken}` }
     for (const [start, end] of "span" in turn ? [turn.span] : turn) {
       spans.push([from, start])
       from = end
     }
   }
-  return { examples: [{ text: whole.text, spans: [...spans, [from, whole.text.length] as const] }] }
+  return { examples: [{ text: fullRendering.text, spans: [...spans, [from, fullRendering.text.length] as const] }] }
 }
 
 /** Returns the spans of message i in a rendering with generation tags. */
-const markedSpans = (template: ChatTemplate, chat: Chat, whole: Rendering, i: number): ReadonlyArray<Span> | Broken => {
+const markedSpans = (
+  template: ChatTemplate,
+  chat: Chat,
+  fullRendering: Rendering,
+  i: number
+): ReadonlyArray<Span> | Broken => {
   const countOf = (count: number) => {
     if (count === 0) return 0
     const rendering = template.render(upTo(chat, count))
@@ -115,27 +122,28 @@ const markedSpans = (template: ChatTemplate, chat: Chat, whole: Rendering, i: nu
   }
   const [before, until] = [countOf(i), countOf(i + 1)]
   if (typeof before !== "number") return before
-  return typeof until === "number" ? whole.spans!.slice(before, until) : until
+  return typeof until === "number" ? fullRendering.spans!.slice(before, until) : until
 }
 
 const markedTurns = (
   template: ChatTemplate,
   chat: Chat,
-  whole: Rendering,
+  fullRendering: Rendering,
   { learned, apart }: { readonly learned: ReadonlyArray<number>; readonly apart: boolean }
 ): WrittenTurns | Broken => {
-  const spoken = chat.messages.filter(({ role }) => role === "assistant").length
-  if (!apart && learned.length === spoken) return { examples: [{ text: whole.text, spans: whole.spans! }] }
+  const assistantTurns = chat.messages.filter(({ role }) => role === "assistant").length
+  if (!apart && learned.length === assistantTurns)
+    return { examples: [{ text: fullRendering.text, spans: fullRendering.spans! }] }
   const examples: Array<Written> = []
   for (const i of learned) {
-    const rendering = apart ? template.render(upTo(chat, i + 1)) : whole
+    const rendering = apart ? template.render(upTo(chat, i + 1)) : fullRendering
     const spans = isBroken(rendering) ? rendering : markedSpans(template, chat, rendering, i)
     if (isBroken(rendering) || isBroken(spans))
       return { broken: `message ${i + 1}: ${(isBroken(rendering) ? rendering : (spans as Broken)).broken}` }
     examples.push({ text: rendering.text, spans })
   }
   if (apart) return { examples }
-  return { examples: [{ text: whole.text, spans: examples.flatMap(({ spans }) => spans) }] }
+  return { examples: [{ text: fullRendering.text, spans: examples.flatMap(({ spans }) => spans) }] }
 }
 
 /** A turn in the conversation that ends with it. */
@@ -144,7 +152,7 @@ interface Turn {
   readonly span: Span
 }
 
-const beginsWith = (whole: string, { text, span: [, end] }: Turn): boolean => whole.startsWith(text.slice(0, end))
+const beginsWith = (rendered: string, { text, span: [, end] }: Turn): boolean => rendered.startsWith(text.slice(0, end))
 
 /** Finds the turn of message i. `rendered`: the conversation up to it, if it is known. */
 const turnOf = (
@@ -156,9 +164,9 @@ const turnOf = (
 ): Turn | Broken => {
   const rendering = rendered ?? template.render(upTo(chat, i + 1))
   if (isBroken(rendering)) return rendering
-  const begun = i === 0 ? beginningOfFirst(template, chat, rendering) : beginning(template, chat, i, rendering)
-  if (isBroken(begun)) return begun
-  const { text, start } = begun
+  const opening = i === 0 ? beginningOfFirst(template, chat, rendering) : beginning(template, chat, i, rendering)
+  if (isBroken(opening)) return opening
+  const { text, start } = opening
   return { text, span: [start, endOf(template, text, start, special)] }
 }
 
@@ -264,8 +272,8 @@ export const afterAnswer = (text: string, special: RegExp | undefined) => {
 const closings = new WeakMap<ChatTemplate, string>()
 
 const closingOf = (template: ChatTemplate, special: RegExp): string => {
-  const known = closings.get(template)
-  if (known !== undefined) return known
+  const cached = closings.get(template)
+  if (cached !== undefined) return cached
   const rendering = template.render({ messages: probe })
   const end = isBroken(rendering) ? undefined : afterAnswer(rendering.text, special).end
   const closing = end === undefined || isBroken(rendering) ? "" : rendering.text.slice(end.to)

@@ -24,8 +24,8 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
   gzip: true,
   separators: (file) =>
     Effect.gen(function* () {
-      const looked = yield* separatorsOf(yield* openText(file), {}, usual)
-      return looked.map(({ separator }) => separator)
+      const candidates = yield* separatorsOf(yield* openText(file), {}, usual)
+      return candidates.map(({ separator }) => separator)
     }),
   write: (columns, like) => {
     // tabs are not expected in a file called .csv
@@ -52,7 +52,7 @@ const delimited = (extension: string, usual: Separator): FileFormat => ({
         file: text.file,
         from: afterRecord(first),
         ends: endsOf(separator),
-        parse: (records) => parseRecords(records, separator).map((fields) => named(fields, header, separator)),
+        parse: (records) => parseRecords(records, separator).map((fields) => nameFields(fields, header, separator)),
         table: { columns: header, separator: separators[separator], marked: text.marked }
       }
     })
@@ -119,27 +119,29 @@ const separatorsOf = (text: TextFile, wanted: Wanted, usual: Separator) =>
       if (dialect.fields.length > 1) return [dialect] as const
     }
     const first = yield* look(usual)
-    const others = separatorNames.filter((name) => name !== usual && isIn(separators[name], first.header))
-    if (others.length === 0) return [first] as const
-    const looked = [first, ...(yield* Effect.forEach(others, look))].filter(({ fields }) => fields.length > 1)
-    const wants = ({ fields }: (typeof looked)[number]) => columnProblems(fields, wanted).length === 0
-    const fits = ({ rows, fields, separator }: (typeof looked)[number]) =>
+    const otherSeparators = separatorNames.filter((name) => name !== usual && isIn(separators[name], first.header))
+    if (otherSeparators.length === 0) return [first] as const
+    const candidates = [first, ...(yield* Effect.forEach(otherSeparators, look))].filter(
+      ({ fields }) => fields.length > 1
+    )
+    const wants = ({ fields }: (typeof candidates)[number]) => columnProblems(fields, wanted).length === 0
+    const fits = ({ rows, fields, separator }: (typeof candidates)[number]) =>
       rows.every((row) => {
         const parsed = fieldsOf(row, separator)
         return !isBroken(parsed) && parsed.length === fields.length
       })
-    const left = [wanted.columns === undefined ? () => true : wants, fits].reduce((some, fit) => {
+    const narrowed = [wanted.columns === undefined ? () => true : wants, fits].reduce((some, fit) => {
       const fitting = some.length > 1 ? some.filter(fit) : some
       return fitting.length > 0 ? fitting : some
-    }, looked)
-    const [best = first, ...more] = left
+    }, candidates)
+    const [best = first, ...more] = narrowed
     return [best, ...more] as const
   })
 
 const isIn = (mark: string, record: RawRecord | undefined): boolean =>
   record?.bytes.includes(mark.charCodeAt(0)) === true
 
-const named = (
+const nameFields = (
   fields: ReadonlyArray<string> | Broken,
   header: ReadonlyArray<string>,
   separator: Separator
@@ -169,8 +171,8 @@ const parseRecords = (
   records: ReadonlyArray<RawRecord>,
   separator: Separator
 ): ReadonlyArray<ReadonlyArray<string> | Broken> => {
-  const one = (record: RawRecord) => fieldsOf(record, separator)
-  if (records.length === 1) return records.map(one)
+  const parse = (record: RawRecord) => fieldsOf(record, separator)
+  if (records.length === 1) return records.map(parse)
   const texts = records.map(textOf)
   if (texts.every((text) => text !== undefined)) {
     try {
@@ -180,7 +182,7 @@ const parseRecords = (
       // one of them is malformed: find it below
     }
   }
-  return records.map(one)
+  return records.map(parse)
 }
 
 const fieldsOf = (record: RawRecord, separator: Separator): ReadonlyArray<string> | Broken => {

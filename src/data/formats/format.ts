@@ -63,7 +63,7 @@ export const tooManyColumns = ({ length }: ReadonlyArray<string>): ReadonlyArray
 export const columnProblems = (names: ReadonlyArray<string>, { columns }: Wanted): ReadonlyArray<string> => {
   const required = columns?.required ?? [...new Set(names)].map((name): WantedColumn => ({ name }))
   const problems = required.flatMap(({ name, role }) => {
-    const count = names.filter((one) => one === name).length
+    const count = names.filter((other) => other === name).length
     if (count > 1) return [`the header names the column "${cut(name)}" ${count} times`]
     return count === 0 ? [missingColumn(name, names, role)] : []
   })

@@ -56,15 +56,15 @@ export const AskedSplit = Context.Reference<"train" | "validation" | "test" | nu
 })
 
 /** Returns the local files with the rows of a place: the file itself, or those of a Hub address in order. */
-export const filesOfRows = (place: string): Effect.Effect<ReadonlyArray<string>, DataError> =>
+export const filesOfRows = (address: string): Effect.Effect<ReadonlyArray<string>, DataError> =>
   Effect.gen(function* () {
-    if (!isHubDataset(place)) return [place]
+    if (!isHubDataset(address)) return [address]
     const split = (yield* AskedSplit) ?? "train"
     const hub = yield* Effect.serviceOption(Hub)
-    if (Option.isNone(hub)) return yield* dataError(place, "the program provides no Hub; provide `platform`")
+    if (Option.isNone(hub)) return yield* dataError(address, "the program provides no Hub; provide `platform`")
     return yield* hub.value
-      .dataset(place, split)
-      .pipe(Effect.mapError(({ problems }) => dataError(place, problems.join("; "))))
+      .dataset(address, split)
+      .pipe(Effect.mapError(({ problems }) => dataError(address, problems.join("; "))))
   })
 
 /** Opens rows of the Hub, under their address. */
@@ -187,9 +187,9 @@ const firstOf = (opened: RowFile, most: number): Effect.Effect<ReadonlyArray<Fie
       if (records === undefined) break
       const some = records.slice(0, most - rows.length)
       for (const [at, row] of opened.parse(some).entries()) {
-        const place = placeOfLine(opened, some[at]!.line)
-        if ("broken" in row) rows.push({ broken: `${place}: ${row.broken}` })
-        else rows.push(isFields(row.value) ? row.value : { broken: `${place}: ${notAnObject(row.value)}` })
+        const location = placeOfLine(opened, some[at]!.line)
+        if ("broken" in row) rows.push({ broken: `${location}: ${row.broken}` })
+        else rows.push(isFields(row.value) ? row.value : { broken: `${location}: ${notAnObject(row.value)}` })
         bytes += some[at]!.bytes.length
       }
     }
@@ -215,17 +215,17 @@ export interface DialectFound {
   readonly notes: ReadonlyArray<string>
 }
 
-/** Returns the possible dialects of a file, most likely first, within what `known` and the file's name determine. */
-export const dialectsOf = (path: string, known: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
+/** Returns the possible dialects of a file, most likely first, within what `fixed` and the file's name determine. */
+export const dialectsOf = (path: string, fixed: Dialect): Effect.Effect<ReadonlyArray<DialectFound>, DataError> =>
   Effect.gen(function* () {
     const [first] = yield* filesOfRows(path)
     const { format, file } = yield* openUnpacked(first!)
     if (format.gzip) yield* (yield* otherFiles).refuseBinary(file)
-    const isOpen = format.gzip && known.encoding === undefined
+    const isOpen = format.gzip && fixed.encoding === undefined
     const foreign = isOpen ? yield* foreignByte(file, mostCounted) : undefined
-    const dialect: Dialect = foreign === undefined ? known : { ...known, encoding: "latin1" }
+    const dialect: Dialect = foreign === undefined ? fixed : { ...fixed, encoding: "latin1" }
     const notes = foreign === undefined ? [] : [`Read as Windows-1252: line ${foreign.line} has “${foreign.word}”.`]
-    if (known.separator !== undefined || format.separators === undefined) return [{ dialect, notes }]
+    if (fixed.separator !== undefined || format.separators === undefined) return [{ dialect, notes }]
     const separators = yield* format.separators(file).pipe(Effect.provideService(DataDialect, dialect))
     if (separators.length < 2) return [{ dialect, notes }]
     return separators.map((separator) => ({

@@ -47,8 +47,8 @@ export const outlineOf = (file: DataFile, start: Position): Effect.Effect<Outlin
   Effect.gen(function* () {
     const scanner = scannerOf(file, start)
     for (let at = start.offset; at < file.size; at += chunkBytes) {
-      const known = scanner.scan(yield* file.read(at, Math.min(chunkBytes, file.size - at)))
-      if (known !== undefined) return yield* known
+      const outcome = scanner.scan(yield* file.read(at, Math.min(chunkBytes, file.size - at)))
+      if (outcome !== undefined) return yield* outcome
     }
     return yield* scanner.finish()
   })
@@ -107,7 +107,7 @@ const scannerOf = (file: DataFile, start: Position) => {
     if (lists.length > mostLists) return broken(`more than ${mostLists} lists may hold rows`)
     if (open.length > 0) keys[open.length - 1] = key
     open.push(byte)
-    const isInObjects = open.slice(0, -1).every((one) => one === openObject)
+    const isInObjects = open.slice(0, -1).every((opener) => opener === openObject)
     if (byte === openList && isInObjects && depth <= deepest + 1) isBeginning = true
     return undefined
   }
@@ -144,16 +144,16 @@ const scannerOf = (file: DataFile, start: Position) => {
         const byte = bytes[at]!
         if (isString) inString(byte)
         else {
-          const known = outside(byte)
-          if (known !== undefined) return known
+          const outcome = outside(byte)
+          if (outcome !== undefined) return outcome
         }
       }
       return undefined
     },
     finish: (): Effect.Effect<Outline, DataError> => {
       if (isWhole) return Effect.succeed({ isLines: false, lists })
-      const what = list === undefined ? "a value" : "the list of its rows"
-      return broken(`the file ends inside ${what}; is it complete?`)
+      const unclosed = list === undefined ? "a value" : "the list of its rows"
+      return broken(`the file ends inside ${unclosed}; is it complete?`)
     }
   }
 }
@@ -162,15 +162,17 @@ const nameOf = ({ keys }: FoundList): string => `"${cut(keys.join("."), 60)}"`
 
 /** Returns the list with the rows: the file itself, or else the only list of objects at the lowest depth. */
 export const rowsList = ({ lists }: Outline): FoundList | { readonly problem: string } => {
-  const whole = lists.find(({ keys }) => keys.length === 0)
-  if (whole !== undefined) return whole
+  const topLevel = lists.find(({ keys }) => keys.length === 0)
+  if (topLevel !== undefined) return topLevel
   const ofObjects = lists.filter(({ hasObjects }) => hasObjects)
   const least = Math.min(...ofObjects.map(({ keys }) => keys.length))
   const [list, ...more] = ofObjects.filter(({ keys }) => keys.length === least)
   const names = (some: ReadonlyArray<FoundList>) => listed(some.map(nameOf), 5).join(", ")
   if (list === undefined) {
-    const others = lists.length === 0 ? "" : ` (the lists ${names(lists)} have none)`
-    return { problem: `the file is a single object without a list of objects${others}; expected rows as [ {…}, {…} ]` }
+    const otherLists = lists.length === 0 ? "" : ` (the lists ${names(lists)} have none)`
+    return {
+      problem: `the file is a single object without a list of objects${otherLists}; expected rows as [ {…}, {…} ]`
+    }
   }
   if (more.length === 0) return list
   return {

@@ -13,9 +13,9 @@ export const json: FileFormat = {
   extensions: ["json"],
   rows: "a list of objects",
   gzip: true,
-  open: (given) =>
+  open: (compressed) =>
     Effect.gen(function* () {
-      const { file, from } = yield* openText(given)
+      const { file, from } = yield* openText(compressed)
       // a page loads it with the first such file
       const { elementEnds, outlineOf, rowsList } = yield* Effect.promise(() => import("./json-list.ts"))
       const outline = yield* outlineOf(file, from)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { type DataError, dataError } from "../data-error.ts"
 import type { DataFile } from "../file.ts"
 
-const others: ReadonlyArray<readonly [extensions: RegExp, advice: string]> = [
+const adviceByExtension: ReadonlyArray<readonly [extensions: RegExp, advice: string]> = [
   [/\.(xlsx?|xlsm|ods|numbers)$/i, "this is a spreadsheet: save the sheet as CSV and use that file"],
   [/\.(tar|tgz|7z|rar)$/i, "this archive format is not supported: repack it as .zip, or use the unpacked folder"],
   [
@@ -14,7 +14,7 @@ const others: ReadonlyArray<readonly [extensions: RegExp, advice: string]> = [
 ]
 
 /** Returns what to do instead of reading a file of this name, or undefined for other extensions. */
-export const adviceOn = (path: string): string | undefined => others.find(([names]) => names.test(path))?.[1]
+export const adviceOn = (path: string): string | undefined => adviceByExtension.find(([names]) => names.test(path))?.[1]
 
 /** First bytes of files that are not text. */
 const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: string]> = [
@@ -33,9 +33,9 @@ const beginnings: ReadonlyArray<readonly [bytes: ReadonlyArray<number>, what: st
 export const refuseBinary = ({ name, size, read }: DataFile): Effect.Effect<void, DataError> =>
   Effect.gen(function* () {
     const head = yield* read(0, Math.min(size, 1_024))
-    const known = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
-    if (known !== undefined)
-      return yield* dataError(name, `this is not a text file despite its name: it starts like ${known[1]}`)
+    const signature = beginnings.find(([bytes]) => bytes.every((byte, at) => head[at] === byte))
+    if (signature !== undefined)
+      return yield* dataError(name, `this is not a text file despite its name: it starts like ${signature[1]}`)
     // with a byte order mark, or if every other byte is 0, it is UTF-16, which its own reader handles
     const zeros = head.filter((byte) => byte === 0).length
     const isUtf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff)

@@ -120,11 +120,11 @@ export const placesOf = (
 }
 
 const columnOf = (metadata: ColumnMetaData, tree: SchemaTree, rows: number, fileSize: number): Column => {
-  const named = metadata.path_in_schema.join(".")
+  const columnName = metadata.path_in_schema.join(".")
   const start = Number(metadata.dictionary_page_offset || metadata.data_page_offset)
   const end = start + Number(metadata.total_compressed_size)
   if (!(0 <= start && start <= end && end <= fileSize)) {
-    throw new Error(`its column "${named}" claims to be at bytes ${start} to ${end} of ${fileSize}`)
+    throw new Error(`its column "${columnName}" claims to be at bytes ${start} to ${end} of ${fileSize}`)
   }
   const path = getTreePath(tree, metadata.path_in_schema)
   const { type_length: length, logical_type: logical } = path.at(-1)!.element
@@ -132,7 +132,7 @@ const columnOf = (metadata: ColumnMetaData, tree: SchemaTree, rows: number, file
   // a text of any length instead of 16 bytes would become a list of numbers
   const wrong =
     kind ?? (logical?.type === "UUID" && length !== 16 ? `UUID of ${length ?? "any number of"} bytes` : undefined)
-  if (wrong !== undefined) throw new Error(`its column "${named}" is of the type ${wrong}, which is not supported`)
+  if (wrong !== undefined) throw new Error(`its column "${columnName}" is of the type ${wrong}, which is not supported`)
   return { metadata, path, rows, start, end }
 }
 
@@ -172,9 +172,9 @@ const pagesOf = (column: Column & { readonly bytes: Uint8Array }, cost: GroupCos
   const reader = readerOf(bytes)
   const flat = isFlatColumn([...path])
   const pages: Array<Page> = []
-  let seen = 0
+  let valuesRead = 0
   // ends where the library's own loop does
-  while (reader.offset < bytes.length - 1 && (!flat || seen < rows)) {
+  while (reader.offset < bytes.length - 1 && (!flat || valuesRead < rows)) {
     checkThrift(reader.view, reader.offset, largestPageHeader, "the header of a page is too long")
     const header = parquetHeader(reader)
     const size = sizeOf("page", header.compressed_page_size)
@@ -185,8 +185,8 @@ const pagesOf = (column: Column & { readonly bytes: Uint8Array }, cost: GroupCos
     const holds = type === "DICTIONARY_PAGE" ? dictionary : type === "DATA_PAGE" ? v1 : v2
     const values = sizeOf("number of values", holds?.num_values)
     spend(cost, sizeOf("page", header.uncompressed_page_size), values * (path.length - 1))
-    if (type !== "DICTIONARY_PAGE") seen += values
-    if (seen > Number(metadata.num_values)) throw new Error("a column has more values than its metadata says")
+    if (type !== "DICTIONARY_PAGE") valuesRead += values
+    if (valuesRead > Number(metadata.num_values)) throw new Error("a column has more values than its metadata says")
     pages.push({ column, header, packed })
   }
   return pages
@@ -199,9 +199,9 @@ const checkPage = ({ column, header, packed }: Page, compressors: Compressors, c
   if (type === "DATA_PAGE_V2" && v2 !== undefined) checkValuesV2(packed, size, v2, column, unpack, cost)
 }
 
-const sizeOf = (what: string, value: unknown): number => {
+const sizeOf = (quantity: string, value: unknown): number => {
   if (typeof value === "number" && value >= 0) return value
-  throw new Error(`a ${what} is ${value}`)
+  throw new Error(`a ${quantity} is ${value}`)
 }
 
 const bitWidth = (most: number): number => 32 - Math.clz32(most)
@@ -227,8 +227,8 @@ const checkValuesV1 = (
     nulls = levels.reduce((total, level) => (level === most ? total : total + 1), 0)
   }
   // length of the definition levels, which come last; a column without them has no nulls
-  const left = getMaxDefinitionLevel(path) === 0 ? count : count - nulls
-  checkValues(reader, left, { encoding, version: 1 }, column, cost)
+  const present = getMaxDefinitionLevel(path) === 0 ? count : count - nulls
+  checkValues(reader, present, { encoding, version: 1 }, column, cost)
 }
 
 /** Levels are not compressed, and their lengths are in the header. */
@@ -248,8 +248,8 @@ const checkValuesV2 = (
   if (mostRepeated > 0) checkRuns(reader, 0, bitWidth(mostRepeated), header.num_values)
   if (mostDefined > 0) checkRuns(reader, repetition, bitWidth(mostDefined), header.num_values)
   const values = packed.subarray(repetition + definition)
-  const left = sizeOf("page", size - repetition - definition)
-  const page = header.is_compressed !== false && left > 0 ? unpack(values, left) : values
+  const valueBytes = sizeOf("page", size - repetition - definition)
+  const page = header.is_compressed !== false && valueBytes > 0 ? unpack(values, valueBytes) : values
   const count = sizeOf("number of values", header.num_values - header.num_nulls)
   checkValues(readerOf(page), count, { encoding: header.encoding, version: 2 }, column, cost)
 }
@@ -261,13 +261,13 @@ const filledUp = 504
 const checkRuns = ({ view }: Reader, start: number, width: number, count: number): void => {
   const reader = { view, offset: start }
   if (width > 32) throw new Error(`a page has values of ${width} bits`)
-  for (let seen = 0; seen < count; ) {
+  for (let decoded = 0; decoded < count; ) {
     const head = readVarInt(reader)
     const isPacked = (head & 1) === 1
     const run = isPacked ? (head >> 1) * 8 : head >>> 1
-    if (run < 0 || seen + run > count + filledUp) throw new Error(`a page of ${count} values has a run of ${run}`)
+    if (run < 0 || decoded + run > count + filledUp) throw new Error(`a page of ${count} values has a run of ${run}`)
     reader.offset += isPacked ? Math.max(1, (run / 8) * width) : (width + 7) >> 3
-    seen += run
+    decoded += run
   }
 }
 

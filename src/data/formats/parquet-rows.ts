@@ -49,8 +49,10 @@ export const asJsonLines = (
       const problems = tooManyColumns(names) ?? columnProblems(names, wanted)
       if (problems.length > 0) return yield* dataError(packed.name, problems.join("; "))
       const { required = [], optional = [] } = wanted.columns ?? {}
-      const needed = new Set(wanted.columns === undefined ? names : [...required.map(({ name }) => name), ...optional])
-      tables.push({ packed, table: tableOf(metadata, tree, needed), rows: Number(metadata.num_rows) })
+      const columnNames = new Set(
+        wanted.columns === undefined ? names : [...required.map(({ name }) => name), ...optional]
+      )
+      tables.push({ packed, table: tableOf(metadata, tree, columnNames), rows: Number(metadata.num_rows) })
     }
     const count = tables.reduce((sum, { rows }) => sum + rows, 0)
     if (count === 0) return yield* dataError(name, "the file has no rows; at least one is needed")
@@ -93,12 +95,12 @@ interface Table {
   readonly groups: ReadonlyArray<RowGroup>
 }
 
-const tableOf = (metadata: FileMetaData, tree: SchemaTree, needed: ReadonlySet<string>): Table => {
-  const children = tree.children.filter(({ element }) => needed.has(element.name))
+const tableOf = (metadata: FileMetaData, tree: SchemaTree, columnNames: ReadonlySet<string>): Table => {
+  const children = tree.children.filter(({ element }) => columnNames.has(element.name))
   const schema = [{ ...tree.element, num_children: children.length }, ...children.flatMap(elementsOf)]
   const groups = metadata.row_groups.map((group) => ({
     ...group,
-    columns: group.columns.filter(({ meta_data: of }) => of === undefined || needed.has(of.path_in_schema[0]!))
+    columns: group.columns.filter(({ meta_data: of }) => of === undefined || columnNames.has(of.path_in_schema[0]!))
   }))
   return {
     columns: children.map(({ element }) => element.name),
@@ -134,15 +136,15 @@ const writeRows = async (
     if (row >= first) break
     const rows = Number(group.num_rows)
     const described = group.columns.flatMap(({ meta_data: of }) => (of === undefined ? [] : [of]))
-    const held: Array<Held & Column> = []
-    for (const place of placesOf(rows, described, tree, packed.size)) {
-      held.push({ ...place, bytes: await read(place.start, place.end) })
+    const chunks: Array<Held & Column> = []
+    for (const chunkPlace of placesOf(rows, described, tree, packed.size)) {
+      chunks.push({ ...chunkPlace, bytes: await read(chunkPlace.start, chunkPlace.end) })
     }
     // row groups may be many, and share their bytes; the library compares the columns with one another in each
     grow(rows + columns.length ** 2)
-    checkRowGroup(held, compressors(), grow)
+    checkRowGroup(chunks, compressors(), grow)
     const objects = await parquetReadObjects({
-      file: asyncBuffer(packed.size, held),
+      file: asyncBuffer(packed.size, chunks),
       metadata: { ...metadata, row_groups: [group] },
       columns: [...columns],
       rowEnd: Math.min(first - row, rows),
@@ -223,13 +225,13 @@ interface Held {
 }
 
 /** Provides loaded parts of a file to the library. It requests small neighbours together, with the bytes between them. */
-const asyncBuffer = (size: number, held: ReadonlyArray<Held>): AsyncBuffer => ({
+const asyncBuffer = (size: number, chunks: ReadonlyArray<Held>): AsyncBuffer => ({
   byteLength: size,
   slice: (from, to = size) => {
-    const whole = held.find(({ start, bytes }) => start === from && start + bytes.length === to)?.bytes.buffer
-    if (whole instanceof ArrayBuffer && whole.byteLength === to - from) return whole
+    const chunk = chunks.find(({ start, bytes }) => start === from && start + bytes.length === to)?.bytes.buffer
+    if (chunk instanceof ArrayBuffer && chunk.byteLength === to - from) return chunk
     const range = new Uint8Array(to - from)
-    for (const { start, bytes } of held) {
+    for (const { start, bytes } of chunks) {
       const part = bytes.subarray(Math.max(0, from - start), Math.max(0, to - start))
       if (part.length > 0) range.set(part, Math.max(0, start - from))
     }

@@ -58,12 +58,12 @@ export const imagesOf = (
   columns: Columns,
   folder?: string
 ): Effect.Effect<ReadonlyArray<LabelledText>, DataError> =>
-  Effect.forEach(inputs, (one, i): Effect.Effect<LabelledText, DataError> => {
-    const textOfRow = textOf(one, columns)
+  Effect.forEach(inputs, (input, i): Effect.Effect<LabelledText, DataError> => {
+    const textOfRow = textOf(input, columns)
     if (isBroken(textOfRow)) return Effect.fail(dataError(`row ${i + 1}`, textOfRow.broken))
     const { text } = textOfRow
     if (!isEmbedded(text)) return Effect.succeed({ text, label: "", where: text, image: placeOf(text, folder) })
     const { name, bytes } = embeddedImage(text)
-    const called = name === "" ? `row ${i + 1}` : name
-    return Effect.succeed({ text: called, label: "", where: called, image: bytes })
+    const imageName = name === "" ? `row ${i + 1}` : name
+    return Effect.succeed({ text: imageName, label: "", where: imageName, image: bytes })
   })

@@ -184,9 +184,9 @@ const jobOf = (row: LabelledText): Effect.Effect<ImageJob, DataError> =>
   Effect.gen(function* () {
     const { image, text, where } = row
     if (typeof image !== "string") return { image: yield* imageBytes(row), where }
-    const called = where.endsWith(text) ? where : `${where} (${text})`
+    const imageName = where.endsWith(text) ? where : `${where} (${text})`
     const isSystem = (yield* DataFiles) === openSystemFile
-    return { image: isSystem ? image : yield* imageBytes(row), where: called }
+    return { image: isSystem ? image : yield* imageBytes(row), where: imageName }
   })
 
 /** Returns the bytes of an image, from its file or from its row. */

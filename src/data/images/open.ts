@@ -82,19 +82,19 @@ export const openImages = (
 ): Effect.Effect<ImageClasses, DataError, Files | Scope.Scope> =>
   Effect.gen(function* () {
     const opened = new Map<string, LookedAt>()
-    const data = yield* openSplits(section, seed, (place) =>
+    const data = yield* openSplits(section, seed, (address) =>
       Effect.gen(function* () {
-        const rows = yield* openRowsOf(place, section)
-        const seen = yield* lookAt(rows)
-        opened.set(place, { rows, seen })
+        const rows = yield* openRowsOf(address, section)
+        const images = yield* lookAt(rows)
+        opened.set(address, { rows, images })
         const hashes = textHashBuilder()
-        for (const { identity } of seen) hashes.add(identity)
+        for (const { identity } of images) hashes.add(identity)
         return { ...rows.source, hashes: hashes.finish(), compared: "image" } as const
       })
     )
-    const listed = (split: ClassificationSplit, place: string): ImageSplit => ({
+    const listed = (split: ClassificationSplit, address: string): ImageSplit => ({
       ...split,
-      list: listOf(opened.get(place)!)
+      list: listOf(opened.get(address)!)
     })
     const { train, validation, test } = data.splits
     const splits: BySplit<ImageSplit> = {
@@ -110,7 +110,7 @@ export const openImages = (
       ...data,
       splits,
       warnings: [...all.flatMap(({ rows }) => rows.warnings), ...data.warnings],
-      images: summaryOf(all.flatMap(({ seen }) => seen.map(({ header }) => header)))
+      images: summaryOf(all.flatMap(({ images }) => images.map(({ header }) => header)))
     }
   })
 
@@ -121,22 +121,22 @@ interface OpenedRows {
   /** headers of images contained in rows, in the order of these rows */
   readonly embedded: ReadonlyArray<Seen>
   /** returns the name of a row's image in messages */
-  readonly called: (row: number) => string
+  readonly imageName: (row: number) => string
   readonly warnings: ReadonlyArray<string>
 }
 
 interface LookedAt {
   readonly rows: OpenedRows
-  readonly seen: ReadonlyArray<SeenImage>
+  readonly images: ReadonlyArray<SeenImage>
 }
 
-const listOf = ({ rows, seen }: LookedAt): ReadonlyArray<string> =>
-  seen.map(({ identity }, row) => `${rows.called(row)}\t${identity}`)
+const listOf = ({ rows, images }: LookedAt): ReadonlyArray<string> =>
+  images.map(({ identity }, row) => `${rows.imageName(row)}\t${identity}`)
 
-const openRowsOf = (place: string, section: ImageSection) =>
+const openRowsOf = (address: string, section: ImageSection) =>
   Effect.gen(function* () {
-    const tree = yield* openTree(place)
-    return yield* tree === undefined ? openRowsFile(place, section) : openFolder(tree, section)
+    const tree = yield* openTree(address)
+    return yield* tree === undefined ? openRowsFile(address, section) : openFolder(tree, section)
   })
 
 /** Opens a folder's images as rows, JSON lines in memory, for the readers of rows by position. */
@@ -153,26 +153,26 @@ const openFolder = (tree: Tree, section: ImageSection) =>
       labelTarget("label"),
       imageForm
     )
-    const called = (name: string) => path.join(shown, name)
+    const displayName = (name: string) => path.join(shown, name)
     const context = yield* Effect.context<Files>()
     const bytesOf = (name: string) => Effect.provideContext(tree.read(name, "image-file-bytes"), context)
     const imageOf = (name: string): Effect.Effect<string | Uint8Array, DataError> =>
       tree.isPacked ? bytesOf(name) : Effect.succeed(path.resolve(folder, name))
     const source: ScannedSource = {
       ...scanned,
-      place: (row) => called(images[row]!.name),
+      place: (row) => displayName(images[row]!.name),
       read: (indices) =>
         Effect.flatMap(scanned.read(indices), (rows) =>
           Effect.forEach(rows, (row) =>
-            Effect.map(imageOf(row.text), (image) => ({ ...row, where: called(row.text), image }))
+            Effect.map(imageOf(row.text), (image) => ({ ...row, where: displayName(row.text), image }))
           )
         )
     }
     const names = images.map(({ name }) => name)
-    const rows = { source, called: (row: number) => names[row]!, warnings }
+    const rows = { source, imageName: (row: number) => names[row]!, warnings }
     if (!tree.isPacked) {
       const root = yield* guardOf(section.folder ?? folder)
-      return { ...rows, files: yield* within(root, folder, names, called), embedded: [] } satisfies OpenedRows
+      return { ...rows, files: yield* within(root, folder, names, displayName), embedded: [] } satisfies OpenedRows
     }
     const embedded = yield* Effect.forEach(names, (name) =>
       Effect.map(bytesOf(name), (bytes) => seenOf(bytes.length, bytes, bytes.subarray(-lastBytes)))
@@ -180,15 +180,15 @@ const openFolder = (tree: Tree, section: ImageSection) =>
     return { ...rows, files: names.map(() => null), embedded } satisfies OpenedRows
   })
 
-const openRowsFile = (place: string, section: ImageSection) =>
+const openRowsFile = (address: string, section: ImageSection) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const folder = section.folder ?? path.dirname(place)
+    const folder = section.folder ?? path.dirname(address)
     const names: Array<string> = []
     const embedded: Array<Seen> = []
     const bytesIn = new Set<number>()
     const scanned = yield* openTextFile<LabelledText>(
-      place,
+      address,
       { text: section.image },
       {
         ...labelTarget(section.label),
@@ -219,8 +219,8 @@ const openRowsFile = (place: string, section: ImageSection) =>
       ...scanned,
       read: (indices) => Effect.map(scanned.read(indices), (rows) => rows.map((row) => imageOfRow(row, path, folder)))
     }
-    const called = (row: number) => (names[row] === "" ? `row ${row + 1}` : names[row]!)
-    const opened: OpenedRows = { source, files, embedded, called, warnings: [] }
+    const imageName = (row: number) => (names[row] === "" ? `row ${row + 1}` : names[row]!)
+    const opened: OpenedRows = { source, files, embedded, imageName, warnings: [] }
     return opened
   })
 
@@ -240,9 +240,11 @@ const guardOf = (folder: string): Effect.Effect<Guard, DataError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const shown = displayPath(path, folder)
-    const real = yield* fs.realPath(folder).pipe(Effect.mapError((error) => dataError(shown, platformReason(error))))
-    return { real, shown }
+    const displayed = displayPath(path, folder)
+    const real = yield* fs
+      .realPath(folder)
+      .pipe(Effect.mapError((error) => dataError(displayed, platformReason(error))))
+    return { real, shown: displayed }
   })
 
 /** Resolves paths relative to `folder`. Fails with all that lead out of the guarded folder, including through links. */
@@ -250,7 +252,7 @@ const within = (
   { real, shown }: Guard,
   folder: string,
   names: ReadonlyArray<string>,
-  called: (name: string, i: number) => string
+  nameAt: (name: string, i: number) => string
 ): Effect.Effect<ReadonlyArray<string>, DataError, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -260,21 +262,21 @@ const within = (
       (name, i) => {
         const file = path.resolve(folder, name)
         // a missing file is reported when it is read
-        const place = Effect.orElseSucceed(fs.realPath(file), () => file)
-        return Effect.map(place, (target) => {
+        const realPath = Effect.orElseSucceed(fs.realPath(file), () => file)
+        return Effect.map(realPath, (target) => {
           const outside = !isBelow(path, real, target) && !(target === file && isBelow(path, path.resolve(shown), file))
           if (!outside) return { file }
           const leads = isBelow(path, path.resolve(shown), file) ? "is a link that points" : "is"
           return {
-            problem: `${called(name, i)}: the image "${cut(name, 100)}" ${leads} outside of ${shown}; set data.folder to the folder of the images`
+            problem: `${nameAt(name, i)}: the image "${cut(name, 100)}" ${leads} outside of ${shown}; set data.folder to the folder of the images`
           }
         })
       },
       { concurrency: filesInFlight }
     )
-    const problems = opened.flatMap((one) => ("problem" in one ? [one.problem] : []))
+    const problems = opened.flatMap((result) => ("problem" in result ? [result.problem] : []))
     if (problems.length > 0) return yield* allProblems(shown, problems)
-    return opened.flatMap((one) => ("file" in one ? [one.file] : []))
+    return opened.flatMap((result) => ("file" in result ? [result.file] : []))
   })
 
 const allProblems = (where: string, problems: ReadonlyArray<string>): DataError =>
@@ -285,14 +287,14 @@ const lookAt = ({
   source,
   files,
   embedded,
-  called
+  imageName
 }: OpenedRows): Effect.Effect<ReadonlyArray<SeenImage>, DataError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     // a file of a folder is the place of its row
-    const calledAt = (row: number) => (source.place === undefined ? `"${cut(called(row), 100)}" ` : "")
+    const imageNameAt = (row: number) => (source.place === undefined ? `"${cut(imageName(row), 100)}" ` : "")
     let at = 0
     const inRow = files.map((file) => (file === null ? embedded[at++]! : null))
-    const seen = yield* Effect.forEach(
+    const results = yield* Effect.forEach(
       files,
       (file, row) => {
         if (file === null) return Effect.succeed(inRow[row]!)
@@ -301,10 +303,10 @@ const lookAt = ({
       },
       { concurrency: filesInFlight }
     )
-    const images = seen.flatMap((one) => ("problem" in one ? [] : [one]))
-    if (images.length === seen.length) return images
-    const problems = seen.flatMap((one, row) =>
-      "problem" in one ? [`${placeOfRow(source, row)}: ${calledAt(row)}${one.problem}`] : []
+    const images = results.flatMap((result) => ("problem" in result ? [] : [result]))
+    if (images.length === results.length) return images
+    const problems = results.flatMap((result, row) =>
+      "problem" in result ? [`${placeOfRow(source, row)}: ${imageNameAt(row)}${result.problem}`] : []
     )
     return yield* allProblems(source.where, problems)
   })

@@ -60,7 +60,7 @@ export const imageForm: TextForm = {
   role: "image",
   textOf: (value) => {
     if (isFields(value) && typeof value["bytes"] === "string")
-      return imageForm.textOf(named(value["bytes"], value["path"]))
+      return imageForm.textOf(withName(value["bytes"], value["path"]))
     if (isFields(value) && typeof value["path"] === "string") return imageForm.textOf(value["path"])
     if (typeof value !== "string") {
       return { problem: `is ${kindOf(value)}, expected a path, { bytes, path } or a data: URI` }
@@ -83,5 +83,5 @@ export const imageForm: TextForm = {
 // maximum length of a path in Linux
 const longestPath = 4_096
 
-const named = (uri: string, path: unknown): string =>
+const withName = (uri: string, path: unknown): string =>
   isEmbedded(uri) ? uri.replace(/^data:;base64,/, () => imageUri("", path)) : uri

@@ -31,16 +31,16 @@ export const openPreferences = (
     const form = section.form ?? formOf((yield* firstRows(section.train, 1))[0], section)
     const { prompt, chosen, rejected, promptNeeded } = preferenceColumns(section)
     const answers = [{ name: chosen }, { name: rejected }]
-    const needed = promptNeeded || form === "text"
+    const readsPrompt = promptNeeded || form === "text"
     const rows: TokenForm<PreferenceRow, PreferenceSplit> = {
       encoding: ENCODINGS[form],
       columns: {
         required: [
-          ...(needed ? [{ name: prompt }] : []),
+          ...(readsPrompt ? [{ name: prompt }] : []),
           ...answers,
           ...(section.tools === undefined ? [] : [{ name: section.tools }])
         ],
-        optional: [...(needed ? [] : [prompt]), ...conversationColumns(section)]
+        optional: [...(readsPrompt ? [] : [prompt]), ...conversationColumns(section)]
       },
       read: (value) => preferencesOf(value, { ...section, form }),
       contents: (row) => [row.chosen, row.rejected],

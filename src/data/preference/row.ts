@@ -46,7 +46,7 @@ export const formOf = (row: unknown, section: Pick<PreferenceData, "mapping" | "
 }
 
 const reasonsOf = (...read: ReadonlyArray<unknown>): Broken | undefined => {
-  const reasons = read.flatMap((one) => (isBroken(one) ? [one.broken] : []))
+  const reasons = read.flatMap((side) => (isBroken(side) ? [side.broken] : []))
   return reasons.length === 0 ? undefined : { broken: reasons.join("; ") }
 }
 

@@ -28,11 +28,11 @@ export const sidesOf = ({ rows, where, read, encode }: PreferenceSplit): CausalS
     rows: SIDES.length * rows,
     where,
     read: (indices) => {
-      const wanted = Array.from(indices)
-      const numbers = [...new Set(wanted.map((index) => index >> 1))]
+      const textIndices = Array.from(indices)
+      const numbers = [...new Set(textIndices.map((index) => index >> 1))]
       return Effect.map(read(numbers), (examples) => {
         const byNumber = new Map(numbers.map((number, i) => [number, examples[i]!]))
-        return wanted.map((index) => {
+        return textIndices.map((index) => {
           const row = byNumber.get(index >> 1)!
           return { content: row[SIDES[index & 1]!], where: row.where }
         })

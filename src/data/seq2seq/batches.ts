@@ -66,7 +66,8 @@ export const padSeq2Seq = (
   { startId, padId, maxLength, maxTargetLength, padMultiple }: Seq2SeqPadding
 ): Seq2SeqRows => {
   const size = examples.length
-  const longest = (side: keyof Seq2SeqExample) => examples.reduce((most, one) => Math.max(most, one[side].length), 1)
+  const longest = (side: keyof Seq2SeqExample) =>
+    examples.reduce((most, example) => Math.max(most, example[side].length), 1)
   const sourceLength = paddedLength(longest("source"), { padMultiple, maxLength })
   const targetLength = paddedLength(longest("target"), { padMultiple, maxLength: maxTargetLength })
   const inputIds = new Int32Array(size * sourceLength).fill(padId)

@@ -127,7 +127,7 @@ interface Counts {
   /** rows of each target */
   readonly counts: ReadonlyArray<number>
   /** rows with other targets, and the first of those */
-  readonly others: number
+  readonly otherTargets: number
   readonly first: number
 }
 
@@ -136,24 +136,24 @@ const countsOf = (split: Rows, targets: ReadonlyArray<string>): Counts => {
   const numberOf = new Map(targets.map((target, i) => [target, i]))
   const targetOf = index.labels.map(({ label }) => numberOf.get(label) ?? -1)
   const counts = targets.map(() => 0)
-  let [others, first] = [0, -1]
+  let [otherTargets, first] = [0, -1]
   for (const row of numbersOf(split)) {
     const target = targetOf[index.label(row)]!
     if (target >= 0) counts[target]!++
-    else if (others++ === 0) first = row
+    else if (otherTargets++ === 0) first = row
   }
-  return { counts, others, first }
+  return { counts, otherTargets, first }
 }
 
 /** Warns of rows whose targets are outside of the closed set: an output for them can be correct, but their class has no F1. */
 const outside = (rows: BySplit<Rows>, counts: BySplit<Counts>): ReadonlyArray<string> =>
-  Object.entries(counts).flatMap(([name, { counts: each, others, first }]) => {
-    if (others === 0) return []
+  Object.entries(counts).flatMap(([name, { counts: each, otherTargets, first }]) => {
+    if (otherTargets === 0) return []
     const { file } = rows[name as keyof BySplit<Rows>]!
-    const all = each.reduce((sum, count) => sum + count, others)
+    const all = each.reduce((sum, count) => sum + count, otherTargets)
     const like = `${file.where}:${file.index.line(first)}: ${quotedLabel(file.index.labels[file.index.label(first)]!.label)}`
     return [
-      `${name} (${file.where}): ${wholeNumber(others)} of ${wholeNumber(all)} rows have a target outside data.targets (${like}); their evaluations have no macro-F1`
+      `${name} (${file.where}): ${wholeNumber(otherTargets)} of ${wholeNumber(all)} rows have a target outside data.targets (${like}); their evaluations have no macro-F1`
     ]
   })
 
@@ -164,24 +164,24 @@ const usualTarget = (rows: BySplit<Rows>, splits: BySplit<Seq2SeqSplit>) =>
   Effect.gen(function* () {
     const words = ({ file: { targetHashes } }: Rows) => targetHashes.words
     const trainWords = words(rows.train)
-    const repeats = new Map<number, { count: number; readonly place: number; readonly row: number }>()
-    let place = 0
+    const repeats = new Map<number, { count: number; readonly index: number; readonly row: number }>()
+    let index = 0
     for (const row of numbersOf(rows.train)) {
-      if (place === COUNTED) break
+      if (index === COUNTED) break
       const key = (trainWords[2 * row]! >>> 0) * 2 ** 21 + (trainWords[2 * row + 1]! >>> 11)
-      const known = repeats.get(key)
-      if (known === undefined) repeats.set(key, { count: 1, place, row })
-      else known.count++
-      place++
+      const repeat = repeats.get(key)
+      if (repeat === undefined) repeats.set(key, { count: 1, index, row })
+      else repeat.count++
+      index++
     }
-    const most = [...repeats.values()].reduce((best, one) => (one.count > best.count ? one : best))
-    const [example] = yield* splits.train.read([most.place])
+    const most = [...repeats.values()].reduce((best, repeat) => (repeat.count > best.count ? repeat : best))
+    const [example] = yield* splits.train.read([most.index])
     const [high, low] = [trainWords[2 * most.row], trainWords[2 * most.row + 1]]
     const share = mapSplits(rows, (split) => {
-      const others = words(split)
+      const hashes = words(split)
       let [same, all] = [0, 0]
       for (const row of numbersOf(split)) {
-        if (others[2 * row] === high && others[2 * row + 1] === low) same++
+        if (hashes[2 * row] === high && hashes[2 * row + 1] === low) same++
         all++
       }
       return same / all
