@@ -2,6 +2,7 @@
  * Opens the wasm backend for training: SIMD, on all cores, with this package's kernels (`src/kernels/wasm/`). For Bun, Deno and
  * Node; browsers use `browser.ts`. Results are bitwise identical for any number of threads.
  */
+import { readFileSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import os from "node:os"
 import process from "node:process"
@@ -117,8 +118,23 @@ const collectGarbage = (backend: WasmBackend, memory: WebAssembly.Memory): void 
   }
 }
 
-/** Returns the peak resident size of the process in bytes, as the system counts it: tfjs's own counts exclude the wasm heap. */
-export const peakResidentBytes = (): number => 1024 * process.resourceUsage().maxRSS // which is in kibibytes
+/**
+ * Returns the peak resident size of the process in bytes, as the system counts it: tfjs's own counts exclude the wasm heap. Linux's getrusage
+ * counts the process that started this one, too, until exec.
+ */
+export const peakResidentBytes = (): number => {
+  const status = process.platform === "linux" ? statusOf() : ""
+  const peak = /^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]
+  return 1024 * (peak === undefined ? process.resourceUsage().maxRSS : Number(peak)) // both in kibibytes
+}
+
+const statusOf = (): string => {
+  try {
+    return readFileSync("/proc/self/status", "utf8")
+  } catch {
+    return "" // Deno without permission
+  }
+}
 
 /** Registers tfjs's backend on a module as the current one, with this package's engine on the module's memory. */
 const openModule = async (wasm: WasmModule, threads: number, options: WasmOptions): Promise<InstalledWasm> => {

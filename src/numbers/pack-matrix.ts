@@ -74,42 +74,52 @@ const storeBytes: Store = (row, largest, words) => {
   return scale
 }
 
-/** Blocks of 32 numbers of a row, the last one filled up with 0. `store` writes the block's bytes and returns d and m. */
+/**
+ * Blocks of 32 numbers of a row, the last one filled up with 0. `store` writes the block's bytes and returns d; m is d `times` a number. Arrays are
+ * allocated for a row: some for each block are garbage of the weights' own size.
+ */
 const inBlocks =
-  (packing: "q4" | "q8", store: (block: Float32Array, to: Int8Array) => readonly [d: number, m: number]): Store =>
+  (packing: "q4" | "q8", times: number, store: (block: Float32Array, to: Int8Array) => number): Store =>
   (row, _, words) => {
     const size = wordsOfBlock(packing, BLOCK[packing])
-    const heads = new Float32Array((2 * words.length) / size)
+    const d = new Float32Array(words.length / size)
+    const bytes = new Int8Array(words.buffer, words.byteOffset, 4 * words.length)
     const block = new Float32Array(BLOCK[packing])
-    for (let i = 0; i < heads.length / 2; i++) {
-      block.fill(0)
-      block.set(row.subarray(i * block.length, (i + 1) * block.length))
-      heads.set(store(block, new Int8Array(words.buffer, words.byteOffset + 4 * (i * size + 1), 4 * (size - 1))), 2 * i)
+    const packed = new Int8Array(4 * (size - 1))
+    for (let i = 0; i < d.length; i++) {
+      for (let j = 0; j < block.length; j++) block[j] = row[i * block.length + j] ?? 0
+      d[i] = store(block, packed)
+      bytes.set(packed, 4 * (i * size + 1))
     }
-    const halves = new Uint16Array(heads.length)
-    toFloat16(heads, halves)
-    for (let i = 0; i < halves.length; i += 2) words[(i / 2) * size] = halves[i]! | (halves[i + 1]! << 16)
+    const halves = new Uint16Array(d.length)
+    toFloat16(d, halves)
+    const m = new Uint16Array(d.length)
+    toFloat16(
+      fromFloat16(halves).map((rounded) => times * rounded),
+      m
+    )
+    for (let i = 0; i < d.length; i++) words[i * size] = halves[i]! | (m[i]! << 16)
     return 1
   }
 
 /** ggml's, with its float32 arithmetic: the number of the largest size becomes 0, which has one step more than 15. */
-const storeFourBits = inBlocks("q4", (block, to) => {
+const storeFourBits = inBlocks("q4", -8, (block, to) => {
   const d = block[largestAt(block)]! / -8
   const inverse = d === 0 ? 0 : Math.fround(1 / d)
   const q = (w: number) => Math.min(15, Math.trunc(Math.fround(Math.fround(w * inverse) + 8.5)))
   for (let i = 0; i < 16; i++) to[i] = q(block[i]!) | (q(block[i + 16]!) << 4)
-  return [d, -8 * roundedToHalf(d)]
+  return d
 })
 
 /** ggml's; halves are rounded away from zero. */
-const storeEightBits = inBlocks("q8", (block, to) => {
+const storeEightBits = inBlocks("q8", 0, (block, to) => {
   const d = Math.fround(Math.abs(block[largestAt(block)]!) / 127)
   const inverse = d === 0 ? 0 : Math.fround(1 / d)
   for (let i = 0; i < block.length; i++) {
     const x = Math.fround(block[i]! * inverse)
     to[i] = Math.sign(x) * Math.floor(Math.abs(x) + 0.5)
   }
-  return [d, 0]
+  return d
 })
 
 const STORE: Readonly<Record<Packing, Store>> = {
@@ -117,10 +127,4 @@ const STORE: Readonly<Record<Packing, Store>> = {
   int8: storeBytes,
   q4: storeFourBits,
   q8: storeEightBits
-}
-
-const roundedToHalf = (value: number): number => {
-  const bits = new Uint16Array(1)
-  toFloat16(Float32Array.of(value), bits)
-  return fromFloat16(bits)[0]!
 }
