@@ -1,8 +1,8 @@
 /**
- * A checkpoint of BERT-base's shape with random weights, as a Hugging Face folder that `Models.load`, a plan and transformers read:
- * a step's time does not depend on what is in the weights, as long as nothing overflows.
+ * Checkpoints with random weights, as Hugging Face folders that `Models.load`, a plan and transformers read: time and memory of a step do
+ * not depend on what is in the weights, as long as nothing overflows.
  *
- * Weights are uniform with the deviation 0.02 from which BERT starts, LayerNorms the identity; the tokenizer is MiniLM's.
+ * Weights are uniform with the deviation 0.02 from which BERT starts, norms the identity.
  */
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -42,26 +42,35 @@ export const uniform = () => {
 }
 
 const valuesOf = (name: string, size: number, random: () => number): Float32Array => {
-  if (name.endsWith("LayerNorm.weight")) return new Float32Array(size).fill(1)
+  if (/norm[\w.]*weight$/i.test(name)) return new Float32Array(size).fill(1)
   if (name.endsWith(".bias")) return new Float32Array(size)
   return Float32Array.from({ length: size }, random)
 }
 
-/** Writes it into a folder that does not exist yet: 360 MB. */
-export const writeBaseCheckpoint = (folder: string): Promise<void> => {
+/** Writes config.json and random weights into a folder that does not exist yet; a tokenizer is not written. */
+export const writeRandomCheckpoint = (
+  folder: string,
+  config: object,
+  parameters: ReadonlyArray<{ readonly name: string; readonly shape: ReadonlyArray<number> }>
+): Promise<void> => {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, "config.json"), JSON.stringify(config))
-  for (const file of ["tokenizer.json", "tokenizer_config.json"])
-    copyFileSync(join(minilmFolder, file), join(folder, file))
-  const { parameters } = Result.getOrThrow(bert.open(config))
-  const shapes = new Map(parameters.map(({ name, shape }) => [name, { dtype: "F32", shape } as const]))
+  const shapes = new Map(parameters.map(({ name, shape }) => [name, { dtype: "F32", shape } as const] as const))
   const random = uniform()
   const bytes = (name: string) => {
     const size = shapes.get(name)!.shape.reduce((product, n) => product * n, 1)
     return Effect.sync(() => bytesOf(valuesOf(name, size, random)))
   }
-  return streamSafetensors(join(folder, "model.safetensors"), shapes, bytes).pipe(
+  return streamSafetensors(join(folder, "model.safetensors"), shapes, bytes, { format: "pt" }).pipe(
     Effect.provide(platform),
     Effect.runPromise
   )
+}
+
+/** Writes BERT-base's shape with MiniLM's tokenizer: 360 MB. */
+export const writeBaseCheckpoint = (folder: string): Promise<void> => {
+  mkdirSync(folder, { recursive: true })
+  for (const file of ["tokenizer.json", "tokenizer_config.json"])
+    copyFileSync(join(minilmFolder, file), join(folder, file))
+  return writeRandomCheckpoint(folder, config, Result.getOrThrow(bert.open(config)).parameters)
 }

@@ -29,11 +29,10 @@ import { describeSeq2Seq, loadSeq2Seq, type Seq2SeqModel } from "../src/models/s
 import { describeImageModel, type ImageModel, loadImageModel } from "../src/models/vision/index.ts"
 import { fromConfig } from "../src/optimizers/index.ts"
 import { platform } from "../src/platform.ts"
-import { bytesOf, streamSafetensors } from "../src/safetensors/index.ts"
 import type { Seq2SeqRows } from "../src/tensors/index.ts"
 import { type Loss, openSession, takeStep, tokenCrossEntropy } from "../src/training/index.ts"
 import { run } from "./cells.ts"
-import { uniform } from "./checkpoint.ts"
+import { writeRandomCheckpoint } from "./checkpoint.ts"
 
 const { values } = parseArgs({
   options: {
@@ -162,28 +161,15 @@ const timedSteps = <M extends Network>(model: M, optimizer: OptimizerConfig, los
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)]!
 
-/** Random weights in a folder: what is in them does not matter to a step's time. */
+/** Random weights in a folder. */
 const written = (name: string, folder: string) =>
   Effect.gen(function* () {
+    const { config, describe } = models[name]!
     mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, "config.json"), JSON.stringify(models[name]!.config))
-    const description = models[name]!.describe(folder).pipe(Effect.provideService(WeightlessFolders, true))
-    const { parameters, stored } = yield* description
-    const shapes = new Map(
-      parameters.map((parameter) => [stored.get(parameter.name)!, { dtype: "F32", shape: parameter.shape } as const])
-    )
-    const random = uniform()
-    yield* streamSafetensors(
-      join(folder, "model.safetensors"),
-      shapes,
-      (own) => {
-        const { shape } = shapes.get(own)!
-        const size = shape.reduce((product, n) => product * n, 1)
-        const norm = /norm[\w.]*weight$/i.test(own)
-        return Effect.sync(() => bytesOf(Float32Array.from({ length: size }, norm ? () => 1 : random)))
-      },
-      { format: "pt" }
-    )
+    writeFileSync(join(folder, "config.json"), JSON.stringify(config))
+    const { parameters, stored } = yield* describe(folder).pipe(Effect.provideService(WeightlessFolders, true))
+    const named = parameters.map((own) => ({ ...own, name: stored.get(own.name)! }))
+    yield* Effect.promise(() => writeRandomCheckpoint(folder, config, named))
   }).pipe(Effect.provide(platform), Effect.runPromise)
 
 const cell = async (name: string, engine: "native" | "wasm", optimizer: keyof typeof optimizers) => {

@@ -10,7 +10,7 @@
  *   checkpoint    another copy of the trained state, read for its file and not yet garbage-collected
  *
  * An estimate for choosing a batch size, not a bound: it assumes that texts fill `data.maxLength`; shorter ones need less.
- * `bench/memory.bench.ts` measures its error: within 15 % on such plans.
+ * `bench/memory.bench.ts` measures its error: within 15 % on most such plans (`bench/README.md`).
  */
 import { adapterSize, fullest, methodOf, type SelectedSite } from "../../adapters/index.ts"
 import type { RunPlan } from "../../schemas/index.ts"
