@@ -214,14 +214,17 @@ export const estimateMemory = (
 export const largestActivations = (
   plan: Pick<RunPlan, "adapter" | "training">,
   model: Pick<ModelDescription, "hiddenSize" | "intermediateSize" | "attentionHeads" | "layers">,
-  { size: batchSize, length }: { readonly size: number; readonly length: number }
+  { size: batchSize, length }: { readonly size: number; readonly length: number },
+  norms: "after" | "before" = "after"
 ): number => {
   const { hiddenSize, intermediateSize, attentionHeads, layers } = model
   const scores = (attentionHeads * savedWeights(length, length)) / length
   // input, q, k, v, attention's output, two normalized sums, the second's input; GELU's derivative and output; attention's weights
   // and where the method keeps them, outputs of linear layers once more; of all layers, whichever are adapted
   const unscaled = methodOf(plan.adapter).keepsOutputs ? 5 * hiddenSize + intermediateSize : 0
-  const saved = 8 * hiddenSize + 2 * intermediateSize + scores + unscaled
+  // norms before: also their two outputs and, of the two residual sums, the addends
+  const wide = norms === "before" ? 12 : 8
+  const saved = wide * hiddenSize + 2 * intermediateSize + scores + unscaled
   const gradients = 3 * hiddenSize + intermediateSize
   // and tensors that only the next layer reads
   const evaluated = 10 * hiddenSize + 3 * intermediateSize + scores + unscaled

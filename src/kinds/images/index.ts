@@ -107,7 +107,8 @@ export const estimateMemory = (
     { all: model.sites, adapted: sites },
     {
       weights: bytesOfWeights(plan.model.weights, model.sites, trainable.frozen),
-      activations: FLOAT * (pixels + textTower + largestActivations(plan, model, { size, length: model.positions }))
+      activations:
+        FLOAT * (pixels + textTower + largestActivations(plan, model, { size, length: model.positions }, "before"))
     }
   )
 }
@@ -117,7 +118,12 @@ const textTowerActivations = (
   { adapter, training }: ImagesPlan,
   textTower: NonNullable<DescribedImages["textTower"]>
 ): number =>
-  largestActivations({ adapter, training: { ...training, evaluateBatchSize: textTower.size } }, textTower, textTower)
+  largestActivations(
+    { adapter, training: { ...training, evaluateBatchSize: textTower.size } },
+    textTower,
+    textTower,
+    "before"
+  )
 
 const suggestImages: Suggesting<ResolvedImagesPlan> = {
   uncut: null,
