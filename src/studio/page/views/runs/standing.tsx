@@ -22,8 +22,8 @@ export const ProgressOf = ({ summary }: { readonly summary: RunSummary }) => {
     <span class="progress">
       {state === "finished" ? null : <progress max={all} value={Math.min(step, all)} aria-label={`Steps of ${name}`} />}
       <span class="small quiet">
-        {state === "finished" ? `${wholeNumber(step)} steps` : `${wholeNumber(step)} / ${wholeNumber(all)}`}
-        {secondsLeft === null ? "" : ` · ${roughDuration(secondsLeft)} left`}
+        {state === "finished" ? `${wholeNumber(step)} steps` : `${wholeNumber(step)}\u00a0/\u00a0${wholeNumber(all)}`}
+        {secondsLeft === null ? "" : `\u00a0· ${roughDuration(secondsLeft)} left`}
       </span>
     </span>
   )
