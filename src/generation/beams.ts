@@ -97,10 +97,10 @@ const beamSearch = ({ beams, lengthPenalty, maxNewTokens, eosId }: SearchOptions
         sum
       })
       const ended = best.slice(0, beams).filter(ends)
-      finished = [...finished, ...ended.map((one) => ({ ...textOf(one), score: score(one.sum) }))]
+      finished = [...finished, ...ended.map((beam) => ({ ...textOf(beam), score: score(beam.sum) }))]
         .sort((a, b) => b.score - a.score)
         .slice(0, beams)
-      const next = best.filter((one) => !ends(one)).slice(0, beams)
+      const next = best.filter((beam) => !ends(beam)).slice(0, beams)
       const over = last || (finished.length === beams && score(next[0]!.sum) <= finished.at(-1)!.score)
       if (over) return targetOf(finished[0]!, eosId)
       running = next.map(textOf)

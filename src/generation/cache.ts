@@ -79,16 +79,16 @@ export const keyValueCache = ({ padding: initialPadding, multiple = 1 }: CacheOp
   /** int32 [rows·places]: 0 where a place holds a token from `first` on, else −1. Most layers ask for the same. */
   const segmentsOf = (start: number, places: number, first: number): Tensor1D => {
     const key = `${start} ${places} ${first}`
-    const known = segments.get(key)
-    if (known !== undefined) return known
+    const cached = segments.get(key)
+    if (cached !== undefined) return cached
     const values = new Int32Array(padding.length * places).fill(-1)
     for (const [row, pad] of padding.entries()) {
       const [from, to] = [Math.max(pad, first) - start, length - start]
       if (from < to) values.fill(0, row * places + Math.max(0, from), row * places + to)
     }
-    const made = tf.keep(tf.tensor1d(values, "int32"))
-    segments.set(key, made)
-    return made
+    const segment = tf.keep(tf.tensor1d(values, "int32"))
+    segments.set(key, segment)
+    return segment
   }
   /** The layer with keys and values after those that it holds. */
   const appended = (
@@ -101,19 +101,20 @@ export const keyValueCache = ({ padding: initialPadding, multiple = 1 }: CacheOp
     const batch = padding.length
     const from = length - k.shape[0] / batch
     if (before !== undefined && length - before.start <= before.places) {
-      const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, fresh, { batch, at: from - before.start }))
-      return { ...before, k: put(before.k, k), v: put(before.v, v) }
+      const putFresh = (into: Tensor2D, fresh: Tensor2D) =>
+        tf.keep(putRows(into, fresh, { batch, at: from - before.start }))
+      return { ...before, k: putFresh(before.k, k), v: putFresh(before.v, v) }
     }
     // what the first of these tokens attends to, and the first after a truncation
-    const needed = window === null ? 0 : Math.max(0, Math.min(from, mark ?? from) - window + 1)
-    const start = Math.max(before?.start ?? 0, needed)
-    const held = length - start
+    const firstNeeded = window === null ? 0 : Math.max(0, Math.min(from, mark ?? from) - window + 1)
+    const start = Math.max(before?.start ?? 0, firstNeeded)
+    const keptRows = length - start
     // a window drops most of what follows again
-    const room = (window === null ? ahead : 0) + Math.min(ROOM, held)
-    const places = Math.ceil((held + room) / multiple) * multiple
+    const room = (window === null ? ahead : 0) + Math.min(ROOM, keptRows)
+    const places = Math.ceil((keptRows + room) / multiple) * multiple
     const moved = (old: Tensor2D | undefined, fresh: Tensor2D) => {
       const newRows = byRow(fresh, batch)
-      const free = tf.zeros<tf.Rank.R3>([batch, places - held, newRows.shape[2]])
+      const free = tf.zeros<tf.Rank.R3>([batch, places - keptRows, newRows.shape[2]])
       const oldRows = old === undefined ? [] : [placesOf(byRow(old, batch), start - before!.start, from - start)]
       return tf.keep(flat(tf.concat([...oldRows, newRows, free], 1)))
     }
@@ -145,16 +146,16 @@ export const keyValueCache = ({ padding: initialPadding, multiple = 1 }: CacheOp
         }
         const held = length - start
         // a copy, but for the first pass, whose keys are all there are
-        const whole = (buffer: Tensor2D, fresh: Tensor2D) =>
+        const fullRows = (buffer: Tensor2D, fresh: Tensor2D) =>
           before === undefined ? fresh : flat(placesOf(byRow(buffer, batch), 0, held))
         const segments = { queries: newSegments, keys: segmentsOf(start, held, 0) }
         const mask = { causal: true, window, segments }
-        return attention({ q, k: whole(layerCache.k, k), v: whole(layerCache.v, v), ...heads, mask })
+        return attention({ q, k: fullRows(layerCache.k, k), v: fullRows(layerCache.v, v), ...heads, mask })
       }
     },
     cut: (to) => {
-      const known = layers.every(({ start, window }) => start === 0 || (window !== null && start <= to - window + 1))
-      if (!known) return false
+      const isWhole = layers.every(({ start, window }) => start === 0 || (window !== null && start <= to - window + 1))
+      if (!isWhole) return false
       length = to
       mark = to
       return true
@@ -162,8 +163,8 @@ export const keyValueCache = ({ padding: initialPadding, multiple = 1 }: CacheOp
     choose: (rows) => {
       tf.tidy(() =>
         layers.forEach((layer, i) => {
-          const chosen = (x: Tensor2D) => tf.keep(chosenRows(x, padding.length, rows))
-          layers[i] = { ...layer, k: chosen(layer.k), v: chosen(layer.v) }
+          const chosenOf = (x: Tensor2D) => tf.keep(chosenRows(x, padding.length, rows))
+          layers[i] = { ...layer, k: chosenOf(layer.k), v: chosenOf(layer.v) }
           tf.dispose([layer.k, layer.v])
         })
       )

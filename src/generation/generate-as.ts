@@ -125,15 +125,15 @@ interface Made {
   readonly decode: Answers<unknown>["decode"]
 }
 
-const made = new WeakMap<CausalTokenizer, WeakMap<object, Made>>()
+const compiled = new WeakMap<CausalTokenizer, WeakMap<object, Made>>()
 
 /** The constraint of a schema, once for each tokenizer. */
 const madeOf = (schema: object, tokenizer: CausalTokenizer): Effect.Effect<Made, GenerationError> =>
   Effect.gen(function* () {
-    const ofTokenizer = made.get(tokenizer) ?? new WeakMap<object, Made>()
-    made.set(tokenizer, ofTokenizer)
-    const known = ofTokenizer.get(schema)
-    if (known !== undefined) return known
+    const ofTokenizer = compiled.get(tokenizer) ?? new WeakMap<object, Made>()
+    compiled.set(tokenizer, ofTokenizer)
+    const cached = ofTokenizer.get(schema)
+    if (cached !== undefined) return cached
     const { jsonSchema, decode } = yield* Effect.try({
       try: (): Answers<unknown> =>
         Schema.isSchema(schema)

@@ -105,9 +105,9 @@ export const generate = (
       }
       if (ids.success.length === 0) return Stream.empty
       const { base } = settings.success
-      const used = base ? yield* frozenOf(model) : adapted
+      const writer = base ? yield* frozenOf(model) : adapted
       const weights = base ? [model] : [adapted.forward, adapted.trainable]
-      const batch = yield* openBatch(used, ids.success, settings.success, weights)
+      const batch = yield* openBatch(writer, ids.success, settings.success, weights)
       const { turn } = settings.success
       const first = yield* begun(batch)
       const steps = (from: Batch) => Stream.paginate(from, (at) => Effect.andThen(Effect.yieldNow, turn(advance(at))))
@@ -320,24 +320,24 @@ const eventsOf = (
       const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: writer.prompt, text }]
       return finish === null ? piece : [...piece, ended(batch, writer, finish, began === null ? null : now - began)]
     })
-    const left = pushed.flatMap(({ finish }, row) => (finish === null ? [row] : []))
+    const remaining = pushed.flatMap(({ finish }, row) => (finish === null ? [row] : []))
     // a failed device returns wrong numbers silently: texts that end here are verified first
-    if (left.length < writers.length) yield* (yield* Device).sync
-    if (left.length === 0) return [events, Option.none()]
-    if (left.length < writers.length) cache.choose(left)
+    if (remaining.length < writers.length) yield* (yield* Device).sync
+    if (remaining.length === 0) return [events, Option.none()]
+    if (remaining.length < writers.length) cache.choose(remaining)
     const going: Batch = {
       ...batch,
       began,
-      writers: left.map((row) => writers[row]!),
-      padding: left.map((row) => batch.padding[row]!),
-      next: left.map((row) => [...rest[row]!, ...pushed[row]!.ids])
+      writers: remaining.map((row) => writers[row]!),
+      padding: remaining.map((row) => batch.padding[row]!),
+      next: remaining.map((row) => [...rest[row]!, ...pushed[row]!.ids])
     }
     return [
       events,
       Option.some(
         readAgain(
           going,
-          left.map((row) => pushed[row]!.ids.length)
+          remaining.map((row) => pushed[row]!.ids.length)
         )
       )
     ]

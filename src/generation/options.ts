@@ -129,14 +129,14 @@ export const settingsOf = (
     ...sampling
   }: GenerateOptions
 ): Result.Result<Settings, ReadonlyArray<string>> => {
-  const named = ofModel.length > 0 || tokenizer.eosId === null ? ofModel : [tokenizer.eosId]
+  const defaultEosIds = ofModel.length > 0 || tokenizer.eosId === null ? ofModel : [tokenizer.eosId]
   const settings: Settings = {
     sampling: { ...greedy, ...sampling },
     maxNewTokens,
     seed,
     stop,
     base,
-    eosIds: new Set(eosIds ?? named),
+    eosIds: new Set(eosIds ?? defaultEosIds),
     first,
     promptCache: promptCache ?? null,
     turn,
@@ -162,13 +162,13 @@ export const promptIds = (
       wrong(ids.broken)
       return []
     }
-    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    const unknownId = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
     if (ids.length === 0)
       wrong("has no tokens, but a model needs at least one to continue; expected a non-empty prompt")
     if (ids.length >= maxLength) {
       wrong(`has ${ids.length} tokens, but ${source} was made for ${maxLength} including its output; shorten it`)
     }
-    if (unknown !== undefined) wrong(`has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`)
+    if (unknownId !== undefined) wrong(`has the token ${unknownId}; the model's are 0 to ${vocabularySize - 1}`)
     return ids
   })
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(ids)

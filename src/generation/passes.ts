@@ -68,6 +68,6 @@ export const nextTokens = (pass: Pass): Tensor2D =>
   tf.tidy(() => {
     const out = output(pass)
     const hidden = lastOf(out.hidden, pass.ids.length)
-    const place = tf.cast(tf.argMax(logitsOf(hidden, out), 1), "float32")
-    return tf.stack([place, tf.sum(hidden, 1)]) as Tensor2D
+    const nextId = tf.cast(tf.argMax(logitsOf(hidden, out), 1), "float32")
+    return tf.stack([nextId, tf.sum(hidden, 1)]) as Tensor2D
   })

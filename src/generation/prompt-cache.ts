@@ -100,15 +100,15 @@ export const promptCaches = (tokens: number): Effect.Effect<PromptCache, never, 
     (state) => {
       const length = () => state.held.reduce((sum, { ids }) => sum + ids.length, 0)
       const forget = (reading: Reading) => {
-        state.held = state.held.filter((other) => other !== reading)
+        state.held = state.held.filter((candidate) => candidate !== reading)
       }
       return {
         length,
         take: (weights, prompt) => {
-          const known = prompt.slice(0, -1)
+          const reusable = prompt.slice(0, -1)
           const candidates = state.held
             .filter((candidate) => sameParts(weights, candidate.weights))
-            .map((candidate) => ({ candidate, common: commonLength(candidate.ids, known) }))
+            .map((candidate) => ({ candidate, common: commonLength(candidate.ids, reusable) }))
             // what begins alike and goes on otherwise (a system message) is another conversation, which keeps its own
             .filter(({ candidate, common }) => common > 0 && 2 * common >= candidate.ids.length)
             .sort((a, b) => b.common - a.common)

@@ -33,11 +33,11 @@ export const isGreedy = ({ temperature, repetitionPenalty }: Sampling): boolean 
 /** Samples a token. `seen`: tokens of the prompt and text so far. Draws one random number, or none at temperature 0. */
 export const sample = (
   logits: Float32Array,
-  seen: ReadonlyArray<number>,
+  precedingIds: ReadonlyArray<number>,
   sampling: Sampling,
   random: Random
 ): number => {
-  const penalized = withPenalty(logits, seen, sampling.repetitionPenalty)
+  const penalized = withPenalty(logits, precedingIds, sampling.repetitionPenalty)
   if (sampling.temperature === 0) return largest(penalized)
   const { ids, probabilities } = distribution(penalized, sampling)
   let rest = random()
@@ -52,31 +52,35 @@ export const sample = (
 /** Samples among the tokens whose bit in `allowed` is set (token i: bit i & 31 of element i >> 5). Returns null if no bit is set. */
 export const sampleAmong = (
   logits: Float32Array,
-  allowed: Uint32Array,
-  seen: ReadonlyArray<number>,
+  allowedIds: Uint32Array,
+  precedingIds: ReadonlyArray<number>,
   sampling: Sampling,
   random: Random
 ): number | null => {
   const ids = new Uint32Array(logits.length)
   let count = 0
-  for (let i = 0; i < allowed.length; i++) {
-    for (let bits = allowed[i]!; bits !== 0; bits &= bits - 1) {
+  for (let i = 0; i < allowedIds.length; i++) {
+    for (let bits = allowedIds[i]!; bits !== 0; bits &= bits - 1) {
       const id = 32 * i + 31 - Math.clz32(bits & -bits)
       if (id < logits.length) ids[count++] = id
     }
   }
   if (count === 0) return null
-  const penalized = withPenalty(logits, seen, sampling.repetitionPenalty)
+  const penalized = withPenalty(logits, precedingIds, sampling.repetitionPenalty)
   const among = new Float32Array(count)
   for (let i = 0; i < count; i++) among[i] = penalized[ids[i]!]!
   return ids[sample(among, [], { ...sampling, repetitionPenalty: 1 }, random)]!
 }
 
 /** Returns the logits with the repetition penalty applied: a new array if there is a penalty. */
-export const withPenalty = (logits: Float32Array, seen: ReadonlyArray<number>, penalty: number): Float32Array => {
+export const withPenalty = (
+  logits: Float32Array,
+  precedingIds: ReadonlyArray<number>,
+  penalty: number
+): Float32Array => {
   if (penalty === 1) return logits
   const penalized = logits.slice()
-  for (const id of new Set(seen)) {
+  for (const id of new Set(precedingIds)) {
     const z = logits[id]!
     penalized[id] = z < 0 ? z * penalty : z / penalty
   }
@@ -114,7 +118,7 @@ export const likelihoods = (
   const best: Array<number> = []
   for (let id = 0; id < logits.length; id++) {
     if (best.length === count && !(logits[id]! > logits[best[count - 1]!]!)) continue
-    const at = best.findIndex((other) => logits[id]! > logits[other]!)
+    const at = best.findIndex((candidate) => logits[id]! > logits[candidate]!)
     best.splice(at < 0 ? best.length : at, 0, id)
     if (best.length > count) best.pop()
   }
@@ -139,10 +143,10 @@ export const distribution = (
   for (let i = 0; i < logits.length; i++) if (logits[i]! >= border) ids.push(i)
   const probabilities = softmax(ids.map((id) => logits[id]! / temperature))
   if (topP >= 1) return { ids, probabilities }
-  const stay = nucleus(probabilities, topP)
+  const nucleusIndices = nucleus(probabilities, topP)
   return {
-    ids: stay.map((i) => ids[i]!),
-    probabilities: normalized(stay.map((i) => probabilities[i]!))
+    ids: nucleusIndices.map((i) => ids[i]!),
+    probabilities: normalized(nucleusIndices.map((i) => probabilities[i]!))
   }
 }
 

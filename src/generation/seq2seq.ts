@@ -60,13 +60,15 @@ const problemsOf = (
     : [`beams is ${beams}; expected an integer from 1 to half of the model's ${vocabularySize} tokens`]),
   ...(Number.isFinite(lengthPenalty) ? [] : [`lengthPenalty is ${lengthPenalty}; expected a finite number`]),
   ...sources.flatMap((ids, i) => {
-    const named = sources.length === 1 ? "the source" : `source ${i + 1}`
-    const unknown = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+    const sourceName = sources.length === 1 ? "the source" : `source ${i + 1}`
+    const unknownId = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
     return [
-      ...(ids.length > 0 ? [] : [`${named} has no tokens, but a model needs at least one; expected a non-empty text`]),
-      ...(unknown === undefined
+      ...(ids.length > 0
         ? []
-        : [`${named} has the token ${unknown}; the model's are 0 to ${vocabularySize - 1}`])
+        : [`${sourceName} has no tokens, but a model needs at least one; expected a non-empty text`]),
+      ...(unknownId === undefined
+        ? []
+        : [`${sourceName} has the token ${unknownId}; the model's are 0 to ${vocabularySize - 1}`])
     ]
   })
 ]
@@ -122,7 +124,7 @@ const searchTargets = (
       if (!values.every(Number.isFinite)) return yield* notFinite
       const each = tokens.length / open.length
       const texts: Array<number> = []
-      const left: Array<number> = []
+      const remaining: Array<number> = []
       const next: Array<number> = []
       for (const [i, source] of open.entries()) {
         const candidates = Array.from({ length: each }, (_, text) => candidatesOf(values, i * each + text, width))
@@ -131,14 +133,14 @@ const searchTargets = (
           targets[source] = now
           continue
         }
-        left.push(i)
+        remaining.push(i)
         for (const { from, token } of now) {
           texts.push(i * each + from)
           next.push(token)
         }
       }
-      if (left.length > 0) cache.choose(texts, left)
-      open = left.map((i) => open[i]!)
+      if (remaining.length > 0) cache.choose(texts, remaining)
+      open = remaining.map((i) => open[i]!)
       tokens = next
     }
     return targets

@@ -53,8 +53,8 @@ export const targetCache = ({
     const places = before === undefined ? 0 : before.k.shape[0] / texts
     const at = length - 1
     if (before !== undefined && at < places) {
-      const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, fresh, { batch: texts, at }))
-      return { k: put(before.k, k), v: put(before.v, v) }
+      const putFresh = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, fresh, { batch: texts, at }))
+      return { k: putFresh(before.k, k), v: putFresh(before.v, v) }
     }
     const more = Math.ceil((length + Math.min(ROOM, length)) / multiple) * multiple
     const free = tf.zeros<tf.Rank.R3>([texts, more - length, width])
@@ -81,8 +81,8 @@ export const targetCache = ({
             [0, 0],
             [0, free]
           ] satisfies Array<[number, number]>
-          const held = free === 0 ? bias : tf.pad(bias, sides, UNSEEN)
-          return attention({ q, k: layerCache.k, v: layerCache.v, batch: texts, heads, scale: 1, bias: held })
+          const paddedBias = free === 0 ? bias : tf.pad(bias, sides, UNSEEN)
+          return attention({ q, k: layerCache.k, v: layerCache.v, batch: texts, heads, scale: 1, bias: paddedBias })
         },
         cross: (layer, q, keyValues, segments) => {
           if (keyValues !== null) {

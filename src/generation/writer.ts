@@ -40,9 +40,9 @@ export const writer = (
   const stops = stopStrings(stop)
   const random = randomStream(seed, "generate", first + prompt)
   const most = Math.min(maxNewTokens, room)
-  let whole = ""
+  let wholeText = ""
   const handedOut = (text: string, finish: Finish | null) => {
-    whole += text
+    wholeText += text
     return { text, finish }
   }
   /** Held-back text is handed out at the end, unless a stop string is in it. */
@@ -68,7 +68,7 @@ export const writer = (
       const { text, stopped } = stops.push(piece)
       return handedOut(text, stopped ? "stop" : null)
     },
-    text: () => whole
+    text: () => wholeText
   }
 }
 
@@ -81,13 +81,13 @@ const grammarOf = (constraint: Constraint, eosIds: ReadonlySet<number>) => {
       const ids = [...eosIds]
       const words = Math.max(0, ...ids.map((id) => (id >> 5) + 1))
       const mask = constraint.mask(state)
-      const allowed = new Uint32Array(Math.max(mask.length, words))
-      allowed.set(mask)
+      const allowedIds = new Uint32Array(Math.max(mask.length, words))
+      allowedIds.set(mask)
       for (const id of ids) {
-        if (constraint.mayEnd(state)) allowed[id >> 5]! |= 1 << (id & 31)
-        else allowed[id >> 5]! &= ~(1 << (id & 31))
+        if (constraint.mayEnd(state)) allowedIds[id >> 5]! |= 1 << (id & 31)
+        else allowedIds[id >> 5]! &= ~(1 << (id & 31))
       }
-      return allowed
+      return allowedIds
     },
     forced: () => constraint.forced(state).tokens,
     /** Takes a token that may come; returns whether nothing can follow. */
@@ -156,24 +156,24 @@ interface StopStrings {
 
 /** Ends a text before the first stop string, even if it spans several pieces. */
 export const stopStrings = (stops: ReadonlyArray<string>): StopStrings => {
-  let held = ""
+  let pending = ""
   return {
     push: (piece) => {
-      held += piece
-      const places = stops.map((stop) => held.indexOf(stop)).filter((place) => place >= 0)
+      pending += piece
+      const places = stops.map((stop) => pending.indexOf(stop)).filter((index) => index >= 0)
       if (places.length > 0) {
-        const text = held.slice(0, Math.min(...places))
-        held = ""
+        const text = pending.slice(0, Math.min(...places))
+        pending = ""
         return { text, stopped: true }
       }
-      const certain = held.length - openEnd(held, stops)
-      const text = held.slice(0, certain)
-      held = held.slice(certain)
+      const certain = pending.length - openEnd(pending, stops)
+      const text = pending.slice(0, certain)
+      pending = pending.slice(certain)
       return { text, stopped: false }
     },
     end: () => {
-      const text = held
-      held = ""
+      const text = pending
+      pending = ""
       return text
     }
   }

@@ -48,12 +48,12 @@ export const answerFrom = (
     }
     // a plain range request: it can be resumed, and the hash in the listing is that of the bytes received
     const prefix = type === "dataset" ? "datasets/" : ""
-    const place = `${prefix}${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
+    const filePath = `${prefix}${repository}/resolve/${commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`
     for (const first of from === 0 ? [0] : [from, 0]) {
       const range: Record<string, string> = first === 0 ? {} : { range: `bytes=${first}-${file.size - 1}` }
       // ranges count the bytes sent: a compressed body would count other bytes than the file's
       const headers = { "accept-encoding": "identity", ...range }
-      const response = await request(`${settings.endpoint}/${place}`, { headers, signal })
+      const response = await request(`${settings.endpoint}/${filePath}`, { headers, signal })
       if (response.status === 404) {
         throw hubError(source, `${file.path} is in the listing, but cannot be downloaded; try again later`)
       }

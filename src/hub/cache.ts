@@ -44,10 +44,10 @@ export const cached = (
     const commit = isCommit(revision) ? revision : (yield* readOr(cache.ref(revision), "")).trim()
     if (!isCommit(commit)) return null
     const folder = cache.snapshot(commit)
-    const needed = file === null ? yield* content.needed(folder) : (partFiles(file) ?? [file])
-    if (needed === null) return null
-    const there = yield* Effect.forEach(needed, (name) => exists(path.join(folder, name)))
-    return there.every(Boolean) ? path.join(folder, file ?? "") : null
+    const requiredFiles = file === null ? yield* content.needed(folder) : (partFiles(file) ?? [file])
+    if (requiredFiles === null) return null
+    const present = yield* Effect.forEach(requiredFiles, (name) => exists(path.join(folder, name)))
+    return present.every(Boolean) ? path.join(folder, file ?? "") : null
   })
 
 /** Lists the weight files that a folder must contain: those of its index, if it has one. */

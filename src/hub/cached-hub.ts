@@ -10,19 +10,28 @@ const resolving = Effect.promise(() => import("./resolve-source.ts"))
 export const cachedHub: Layer.Layer<Hub, never, Files> = Layer.effect(
   Hub,
   Effect.gen(function* () {
-    const here = Effect.provideContext(yield* Effect.context<Files>())
+    const provideFiles = Effect.provideContext(yield* Effect.context<Files>())
     const hub: HubShape = {
-      model: Effect.fn("Hub.model")((source) => Effect.flatMap(resolving, (by) => by.resolveSource(source)), here),
-      config: Effect.fn("Hub.config")((source) => Effect.flatMap(resolving, (by) => by.resolveConfig(source)), here),
-      adapter: Effect.fn("Hub.adapter")((source) => Effect.flatMap(resolving, (by) => by.resolveAdapter(source)), here),
+      model: Effect.fn("Hub.model")(
+        (source) => Effect.flatMap(resolving, (by) => by.resolveSource(source)),
+        provideFiles
+      ),
+      config: Effect.fn("Hub.config")(
+        (source) => Effect.flatMap(resolving, (by) => by.resolveConfig(source)),
+        provideFiles
+      ),
+      adapter: Effect.fn("Hub.adapter")(
+        (source) => Effect.flatMap(resolving, (by) => by.resolveAdapter(source)),
+        provideFiles
+      ),
       dataset: Effect.fn("Hub.dataset")(function* (source, split) {
         const { datasetFiles } = yield* Effect.promise(() => import("./datasets.ts"))
         return yield* datasetFiles(source, split)
-      }, here),
+      }, provideFiles),
       upload: Effect.fn("Hub.upload")(function* (commit, tell) {
         const { upload } = yield* Effect.promise(() => import("./upload.ts"))
         return yield* upload(commit, tell)
-      }, here)
+      }, provideFiles)
     }
     return hub
   })

@@ -117,12 +117,12 @@ const contentOf = (hubSource: HubSource, address: Address, split: SplitName, set
       const rows = yield* rowsOf(address, split, namesOf(files))
       yield* take(yield* Effect.forEach(rows, (file) => named(hubSource, files, file)))
       const listing = yield* listingFile(folder)
-      const kept = makeFolder(hubSource, settings.cache, path.dirname(listing))
-      const unwritten = () => hubError(address.source, `the cache ${settings.cache} cannot be written`)
+      const makeListingFolder = makeFolder(hubSource, settings.cache, path.dirname(listing))
+      const notWritable = () => hubError(address.source, `the cache ${settings.cache} cannot be written`)
       yield* Effect.andThen(
-        kept,
+        makeListingFolder,
         writeFileAtomic(listing, JSON.stringify({ files: namesOf(files).filter(isParquet) }))
-      ).pipe(Effect.mapError((error) => (error._tag === "HubError" ? error : unwritten())))
+      ).pipe(Effect.mapError((error) => (error._tag === "HubError" ? error : notWritable())))
     })
 })
 
@@ -160,24 +160,24 @@ const rowsOf = (
   if (parts.length === 0)
     return fail("has no Parquet files, and the Hub has not converted it; name one of its data files in the address")
   const configs = [...new Set(parts.map((part) => part.config))]
-  const chosen = config ?? (configs.length === 1 ? configs[0]! : "default")
+  const configName = config ?? (configs.length === 1 ? configs[0]! : "default")
   const listedNames = (names: ReadonlyArray<string>) => listed(names).join(", ")
-  if (!configs.includes(chosen)) {
+  if (!configs.includes(configName)) {
     const which = `${config === null ? "has several configurations" : `has no configuration "${config}"`}: ${listedNames(configs)}`
     return fail(`${which}; name one: ${DATASETS}${repository}/${configs[0]}`)
   }
-  const ofConfig = parts.filter((part) => part.config === chosen)
+  const ofConfig = parts.filter((part) => part.config === configName)
   const splits = [...new Set(ofConfig.map((part) => part.split))]
   const names: ReadonlyArray<string> = split === null ? splitNames[requested] : [split]
-  const found = names.find((name) => splits.includes(name))
-  if (found !== undefined) {
-    return Effect.succeed(ofConfig.flatMap((part) => (part.split === found ? [part.file] : [])).toSorted(byNumber))
+  const splitName = names.find((name) => splits.includes(name))
+  if (splitName !== undefined) {
+    return Effect.succeed(ofConfig.flatMap((part) => (part.split === splitName ? [part.file] : [])).toSorted(byNumber))
   }
   if (names.some((name) => splits.includes(`partial-${name}`)))
     return fail(
       `the Hub has converted only a part of "${names[0]}" to Parquet; name one of its own files, or a revision`
     )
   return fail(
-    `has no split "${names[0]}"; it has ${listedNames(splits)}: ${DATASETS}${repository}/${chosen}/${splits[0]}`
+    `has no split "${names[0]}"; it has ${listedNames(splits)}: ${DATASETS}${repository}/${configName}/${splits[0]}`
   )
 }

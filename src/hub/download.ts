@@ -84,13 +84,13 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
     const fs = yield* FileSystem.FileSystem
     // an empty file needs no request
     if (file.size === 0) yield* fs.writeFile(incomplete, new Uint8Array(0))
-    let there = yield* sizeOf(incomplete)
+    let downloaded = yield* sizeOf(incomplete)
     let fruitless = 0
     const known: KnownState = {}
     const restarted = restartedOf(incomplete)
-    while (there < file.size) {
+    while (downloaded < file.size) {
       yield* fs.remove(restarted, { force: true })
-      const broken = yield* append(download, file, incomplete, there, known).pipe(
+      const broken = yield* append(download, file, incomplete, downloaded, known).pipe(
         Effect.as(undefined),
         Effect.catchTag("Unreachable", Effect.succeed)
       )
@@ -99,13 +99,13 @@ const complete = (download: Download, file: RemoteFile, incomplete: string) =>
         yield* fs.rename(restarted, incomplete)
       }
       const now = yield* sizeOf(incomplete)
-      fruitless = now - there >= leastBytes ? 0 : fruitless + 1
-      there = now
+      fruitless = now - downloaded >= leastBytes ? 0 : fruitless + 1
+      downloaded = now
       if (fruitless < attempts) continue
-      const place = `${file.path} broke off at byte ${there} of ${file.size}`
+      const progress = `${file.path} broke off at byte ${downloaded} of ${file.size}`
       const reason = broken?.reason ?? "the server closed the connection"
       const { source } = download.hubSource
-      return yield* hubError(source, `${place} (${reason}); the part so far is kept; try again to resume`)
+      return yield* hubError(source, `${progress} (${reason}); the part so far is kept; try again to resume`)
     }
   }).pipe(Effect.ensuring(Effect.ignore(removed(restartedOf(incomplete)))))
 
@@ -149,39 +149,39 @@ const append = (download: Download, file: RemoteFile, incomplete: string, from: 
     let arrived = begin < from ? yield* fs.open(incomplete) : undefined
     const seconds = limit("hub-seconds")
     const tooSlow = unreachable(`less than ${slowest} bytes per second arrived for ${overLimit("hub-seconds")}`)
-    let there = begin
-    let looked = { at: yield* milliseconds, there }
-    while (there < end) {
+    let received = begin
+    let lastCheck = { at: yield* milliseconds, there: received }
+    while (received < end) {
       const { done, value } = yield* Effect.tryPromise({
         try: () => body.read(),
         catch: unreachable
       }).pipe(Effect.timeoutOrElse({ duration: Duration.seconds(seconds), orElse: () => Effect.fail(tooSlow) }))
       if (done || value === undefined) return
-      const part = value.subarray(0, end - there)
+      const part = value.subarray(0, end - received)
       let added = part
       if (arrived !== undefined) {
-        const had = yield* readExactly(arrived, there, Math.min(part.length, from - there))
+        const had = yield* readExactly(arrived, received, Math.min(part.length, from - received))
         if (had.every((byte, i) => byte === part[i])) added = part.subarray(had.length)
         else {
           const restarted = restartedOf(incomplete)
-          yield* Stream.run(fs.stream(incomplete, { bytesToRead: there }), fs.sink(restarted))
+          yield* Stream.run(fs.stream(incomplete, { bytesToRead: received }), fs.sink(restarted))
           to = yield* fs.open(restarted, { flag: "a" })
         }
-        if (added === part || there + part.length >= from) arrived = undefined
+        if (added === part || received + part.length >= from) arrived = undefined
       }
       if (added.length > 0) yield* to.writeAll(added)
-      there += part.length
-      download.onProgress(file.path, there, file.size)
+      received += part.length
+      download.onProgress(file.path, received, file.size)
       yield* working(`downloading ${file.path}`, {
-        done: megabytes(there),
+        done: megabytes(received),
         of: megabytes(file.size),
         unit: "MB",
         isKept: true
       })
       const now = yield* milliseconds
-      if (now - looked.at < seconds * 1_000) continue
-      if (there - looked.there < seconds * slowest) return yield* tooSlow
-      looked = { at: now, there }
+      if (now - lastCheck.at < seconds * 1_000) continue
+      if (received - lastCheck.there < seconds * slowest) return yield* tooSlow
+      lastCheck = { at: now, there: received }
       // bytes that are only compared also show other processes that this one is alive
       yield* fs.utimes(incomplete, new Date(), new Date())
     }

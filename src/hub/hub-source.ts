@@ -94,8 +94,8 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
       if (Option.isSome(value) && value.value !== "") variables.set(name, value.value)
     }
     const variable = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].find((name) => variables.has(name))
-    const given = variable === undefined ? undefined : variables.get(variable)?.trim()
-    if (given !== undefined && !isToken(given)) {
+    const environmentToken = variable === undefined ? undefined : variables.get(variable)?.trim()
+    if (environmentToken !== undefined && !isToken(environmentToken)) {
       return yield* hubError(source, `the variable ${variable} does not hold a Hub token, which begins with hf_`)
     }
     const endpoint = variables.get("HF_ENDPOINT") ?? "https://huggingface.co"
@@ -106,17 +106,17 @@ export const readSettings = (source: string): Effect.Effect<HubSettings, HubErro
     }
     const home = variables.get("HOME") ?? variables.get("USERPROFILE") ?? "."
     const general = variables.get("XDG_CACHE_HOME") ?? path.join(home, ".cache")
-    const own = variables.get("HF_HOME") ?? path.join(general, "huggingface")
-    const tokenFile = variables.get("HF_TOKEN_PATH") ?? path.join(own, "token")
+    const hubFolder = variables.get("HF_HOME") ?? path.join(general, "huggingface")
+    const tokenFile = variables.get("HF_TOKEN_PATH") ?? path.join(hubFolder, "token")
     // a user name and password replace a token
-    const stored = given === undefined && parsed.basic === undefined ? yield* tokenIn(tokenFile) : undefined
-    const token = given ?? stored
+    const stored = environmentToken === undefined && parsed.basic === undefined ? yield* tokenIn(tokenFile) : undefined
+    const token = environmentToken ?? stored
     return {
       endpoint: parsed.endpoint,
       authorization: token === undefined ? parsed.basic : `Bearer ${token}`,
       authorizedBy: variable ?? (parsed.basic === undefined ? tokenFile : "HF_ENDPOINT"),
       offline: /^(1|true|yes|on)$/i.test(variables.get("HF_HUB_OFFLINE") ?? ""),
-      cache: variables.get("HF_HUB_CACHE") ?? path.join(own, "hub")
+      cache: variables.get("HF_HUB_CACHE") ?? path.join(hubFolder, "hub")
     }
   })
 

@@ -27,7 +27,7 @@ export const isHubSource = (source: string): boolean => source.startsWith(PREFIX
 /** Prefix of dataset addresses. */
 export const DATASETS = `${PREFIX}datasets/`
 
-export const isHubDataset = (place: string): boolean => place.startsWith(DATASETS)
+export const isHubDataset = (address: string): boolean => address.startsWith(DATASETS)
 
 /** Characters that the Hub allows in names and revisions; no part consists of dots only. */
 const part = /^(?!\.+$)[\w.-]+$/

@@ -45,8 +45,8 @@ export const commitOf = (
     const commit = yield* call(source, settings, async (request): Promise<unknown> => {
       const { datasetInfo, modelInfo } = await hub()
       const options = packageOptions(settings, readingJson(source, settings, request))
-      const asked = { ...options, name: repository, revision, additionalFields: ["sha" as const] }
-      return (await (type === "model" ? modelInfo(asked) : datasetInfo(asked))).sha
+      const revisionOptions = { ...options, name: repository, revision, additionalFields: ["sha" as const] }
+      return (await (type === "model" ? modelInfo(revisionOptions) : datasetInfo(revisionOptions))).sha
     })
     if (typeof commit === "string" && isCommit(commit)) return commit
     const answerText = cut(JSON.stringify(commit) ?? "nothing")

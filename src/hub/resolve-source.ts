@@ -16,7 +16,7 @@ import { type HubSettings, type HubSource, parseHubSource, readSettings } from "
 import { commitOf, filesOf, type RemoteFile } from "./remote.ts"
 
 /** files in addition to the weights */
-const wanted =
+const configFiles =
   /^(config|generation_config|special_tokens_map|added_tokens|modules|config_sentence_transformers|sentence_bert_config|1_Pooling\/config)\.json$|^tokenizer[\w.-]*$|^chat_template\.jinja$/
 
 /** Maximum size of a model card that is downloaded, for the model's languages and licence. */
@@ -24,7 +24,7 @@ const mostOfCard = 2 ** 20 // bytes
 
 /** Small files of a model. */
 const isWanted = ({ path, size }: RemoteFile): boolean =>
-  wanted.test(path) || (path === "README.md" && size <= mostOfCard)
+  configFiles.test(path) || (path === "README.md" && size <= mostOfCard)
 
 export interface ResolveOptions {
   /** receives the bytes of a file as they arrive */
@@ -117,9 +117,9 @@ const fetched = (hubSource: HubSource, settings: HubSettings, content: Content, 
       Effect.gen(function* () {
         yield* checkRoom(download, yield* missingBytes(cache, files))
         for (const file of files) {
-          const place = path.join(folder, file.path)
-          yield* makeFolder(hubSource, settings.cache, path.dirname(place))
-          yield* linkBlob(yield* downloadBlob(download, file), place)
+          const filePath = path.join(folder, file.path)
+          yield* makeFolder(hubSource, settings.cache, path.dirname(filePath))
+          yield* linkBlob(yield* downloadBlob(download, file), filePath)
         }
       })
     if (hubSource.file === null) yield* content.take(hubSource, files, folder, take)
@@ -214,7 +214,7 @@ const adapter: Content = {
         return yield* hubError(hubSource.source, `${reason}; ${remedy}`)
       }
       const weights = yield* named(hubSource, files, ADAPTER_WEIGHTS)
-      yield* take([...files.filter(({ path }) => wanted.test(path) || path === HEAD), config, weights])
+      yield* take([...files.filter(({ path }) => configFiles.test(path) || path === HEAD), config, weights])
     })
 }
 
@@ -226,8 +226,9 @@ export const named = ({ source, type }: HubSource, files: ReadonlyArray<RemoteFi
       (type === "model" ? /\.(gguf|safetensors|json)$/ : /\.(parquet|csv|tsv|jsonl?|ndjson)(\.gz)?$/).test(file.path)
     )
     .map((file) => cut(file.path))
-  const others = alike.length === 0 ? "" : `; it has ${alike.slice(0, 8).join(", ")}${alike.length > 8 ? ", …" : ""}`
-  return Effect.fail(hubError(source, `has no file ${name}${others}`))
+  const suggestions =
+    alike.length === 0 ? "" : `; it has ${alike.slice(0, 8).join(", ")}${alike.length > 8 ? ", …" : ""}`
+  return Effect.fail(hubError(source, `has no file ${name}${suggestions}`))
 }
 
 /** Weight formats that are not supported; pickled files run code when they are opened. */
@@ -237,8 +238,8 @@ const withoutWeights = (files: ReadonlyArray<RemoteFile>): string => {
   const none = `has neither ${SINGLE_FILE} nor ${INDEX_FILE}`
   const gguf = files.find((file) => file.path.endsWith(".gguf"))
   if (gguf !== undefined) return `${none}; it has GGUF files, name one of them (…/${cut(gguf.path)})`
-  const other = files.find((file) => otherWeights.test(file.path))
-  if (other === undefined) return none
+  const unsupported = files.find((file) => otherWeights.test(file.path))
+  if (unsupported === undefined) return none
   const converted = "load it with from_pretrained and save it with save_pretrained in Python's transformers"
-  return `${none}, and ${cut(other.path)} is not supported; use a repository or a revision with safetensors, or convert it: ${converted}`
+  return `${none}, and ${cut(unsupported.path)} is not supported; use a repository or a revision with safetensors, or convert it: ${converted}`
 }

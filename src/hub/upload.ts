@@ -51,18 +51,18 @@ export const upload = (
       const remedy = `create one with write access at ${endpoint}/settings/tokens, then set HF_TOKEN or run hf auth login`
       return yield* hubError(repository, `found no token in HF_TOKEN or ${authorizedBy}; ${remedy}`)
     }
-    const asked = { repository, settings, what: "" }
+    const uploadRequest = { repository, settings, what: "" }
     const options = (request: Fetch) => ({ ...packageOptions(settings, request), repo: repository })
-    const made = yield* makeRepository({ ...asked, create, isPrivate }, options)
+    const isCreated = yield* makeRepository({ ...uploadRequest, create, isPrivate }, options)
     if (branch !== "main") {
-      yield* ask({ ...asked, what: `the branch ${branch}` }, async (request) => {
+      yield* ask({ ...uploadRequest, what: `the branch ${branch}` }, async (request) => {
         const { createBranch } = await hub()
         // an existing branch stays unchanged
         await createBranch({ ...options(request), branch }).catch(unless(409, undefined))
       })
     }
     let committing = false
-    const committed = yield* ask({ ...asked, what: "the files" }, async (request, signal) => {
+    const committed = yield* ask({ ...uploadRequest, what: "the files" }, async (request, signal) => {
       const { commitIter } = await hub()
       const steps = commitIter({
         ...options(request),
@@ -92,7 +92,7 @@ export const upload = (
     const uploaded: Uploaded = {
       url: `${endpoint}/${repository}/commit/${committed.oid}`,
       commit: committed.oid,
-      created: made
+      created: isCreated
     }
     return uploaded
   }).pipe(
@@ -109,26 +109,33 @@ const makeRepository = (
   Effect.gen(function* () {
     const { repository, settings } = asked
     if (create !== "never") {
-      const made = yield* ask({ ...asked, what: "a new repository" }, async (request): Promise<boolean | Refusal> => {
-        const { createRepo } = await hub()
-        // the package requires a token, which it does not need: `requesting` replaces it with the real one
-        const body = {
-          ...options(request),
-          accessToken: "hf_",
-          ...(isPrivate ? { visibility: "private" as const } : {})
+      const creation = yield* ask(
+        { ...asked, what: "a new repository" },
+        async (request): Promise<boolean | Refusal> => {
+          const { createRepo } = await hub()
+          // the package requires a token, which it does not need: `requesting` replaces it with the real one
+          const body = {
+            ...options(request),
+            accessToken: "hf_",
+            ...(isPrivate ? { visibility: "private" as const } : {})
+          }
+          return createRepo(body).then(
+            () => true,
+            (cause: unknown) =>
+              cause instanceof Refusal && [403, 409].includes(cause.status) ? cause : rejected(cause)
+          )
         }
-        return createRepo(body).then(
-          () => true,
-          (cause: unknown) => (cause instanceof Refusal && [403, 409].includes(cause.status) ? cause : rejected(cause))
+      )
+      if (creation === true) return true
+      const existsText = `exists already at ${settings.endpoint}`
+      if (create === "always" && creation !== false && creation.status === 409)
+        return yield* hubError(
+          repository,
+          `${existsText}; choose another name, or pass --create auto to add a commit to it`
         )
-      })
-      if (made === true) return true
-      const there = `exists already at ${settings.endpoint}`
-      if (create === "always" && made !== false && made.status === 409)
-        return yield* hubError(repository, `${there}; choose another name, or pass --create auto to add a commit to it`)
       // a token that may write this repository may not be allowed to create one
-      const own = made === false || made.status === 409 ? undefined : made
-      const known = yield* visibility(asked, options, own)
+      const refused = creation === false || creation.status === 409 ? undefined : creation
+      const known = yield* visibility(asked, options, refused)
       return yield* checked(asked, isPrivate, known)
     }
     return yield* checked(asked, isPrivate, yield* visibility(asked, options, undefined))
@@ -136,15 +143,18 @@ const makeRepository = (
 
 /** Returns whether an existing repository is private. `refusal`: the error of creating it, reported if it does not exist. */
 const visibility = (
-  asked: UploadRequest,
+  uploadRequest: UploadRequest,
   options: (request: Fetch) => ReturnType<typeof packageOptions>,
   refusal: Refusal | undefined
 ) =>
-  ask({ ...asked, what: refusal === undefined ? "it" : "a new repository" }, async (request): Promise<unknown> => {
-    const { modelInfo } = await hub()
-    const info = modelInfo({ ...options(request), name: asked.repository })
-    return refusal === undefined ? (await info).private : (await info.catch(() => rejected(refusal))).private
-  })
+  ask(
+    { ...uploadRequest, what: refusal === undefined ? "it" : "a new repository" },
+    async (request): Promise<unknown> => {
+      const { modelInfo } = await hub()
+      const info = modelInfo({ ...options(request), name: uploadRequest.repository })
+      return refusal === undefined ? (await info).private : (await info.catch(() => rejected(refusal))).private
+    }
+  )
 
 const checked = ({ repository, settings }: UploadRequest, isPrivate: boolean, known: unknown) =>
   isPrivate && known !== true
@@ -258,13 +268,13 @@ const sizeOf = (body: RequestInit["body"]): number =>
 const messageIn = (text: string): string => {
   const parsed = parseBoundedJson(text)
   const { error, message } = "value" in parsed && isRecord(parsed.value) ? parsed.value : {}
-  const said = [error, message].find((words) => typeof words === "string")
-  return said === undefined ? "" : cut(said as string)
+  const hubMessage = [error, message].find((words) => typeof words === "string")
+  return hubMessage === undefined ? "" : cut(hubMessage as string)
 }
 
 /** Formats the events of the package as lines: the start and end of each large file, and the commit. */
 const linesOf = (files: ReadonlyArray<UploadedFile>, tell: UploadListener) => {
-  const begun = new Set<string>()
+  const started = new Set<string>()
   const sizes = new Map(files.map(({ path, content }) => [path, content.size]))
   return (event: CommitProgressEvent): void => {
     if (event.event === "phase") {
@@ -273,13 +283,13 @@ const linesOf = (files: ReadonlyArray<UploadedFile>, tell: UploadListener) => {
     }
     if (event.state !== "uploading") return
     const size = `${wholeNumber(sizes.get(event.path) ?? 0)} bytes`
-    if (event.progress < 1 && !begun.has(event.path)) tell(`sending ${event.path}, ${size}`)
+    if (event.progress < 1 && !started.has(event.path)) tell(`sending ${event.path}, ${size}`)
     else if (event.progress < 1) {
       const of = Math.ceil((sizes.get(event.path) ?? 0) / 1e6)
       tell({ what: `sending ${event.path}`, done: Math.floor(event.progress * of), of, unit: "MB" })
     }
     if (event.progress >= 1)
-      tell(begun.has(event.path) ? `sent ${event.path}` : `${event.path}, ${size}, is there already`)
-    begun.add(event.path)
+      tell(started.has(event.path) ? `sent ${event.path}` : `${event.path}, ${size}, is there already`)
+    started.add(event.path)
   }
 }

@@ -150,10 +150,10 @@ export const readCheckpoint = (folder: string): Read<StoredCheckpoint> =>
       return yield* damaged(folder, `it holds ${trainable.length} of ${record.trainable} trained tensors`)
     if (start.length !== (record.start ?? 0))
       return yield* damaged(folder, `it holds ${start.length} of ${record.start ?? 0} frozen tensors`)
-    const known = new Set([...trainable, ...start, ...optimizer])
+    const usedTensors = new Set([...trainable, ...start, ...optimizer])
     for (const tensor of tensors.values()) {
       const { name, dtype } = tensor
-      if (!known.has(tensor))
+      if (!usedTensors.has(tensor))
         return yield* damaged(folder, `${files.tensors} holds ${cut(name)}, which is not part of a checkpoint`)
       if (dtype !== "F32") return yield* damaged(folder, `tensor ${name} is of type ${dtype}, expected F32`)
     }
@@ -182,14 +182,18 @@ export const restoreCheckpoint = (
     session.optimizerState = null
     /** Returns the optimizer's state with these tensors, in this rank's layout. */
     const stateWith = (tensors: ReadonlyArray<tf.Tensor | Elsewhere>) => {
-      const whole = restoredState(record.optimizer as StoredState, tensors)
-      return session.optimizer.shared?.keep(whole, adapted.trainable) ?? whole
+      const restored = restoredState(record.optimizer as StoredState, tensors)
+      return session.optimizer.shared?.keep(restored, adapted.trainable) ?? restored
     }
     // what other ranks hold is not uploaded: together it may be more than there is room for
     const places = optimizer.map(({ shape }) => new Elsewhere(0, shape))
     const shared = new Set(sharedState(stateWith(places)).tensors)
-    const left = new Set(optimizer.filter((_, i) => !shared.has(places[i]!)))
-    const uploaded = yield* uploadedTensors(folder, [...trainable, ...start, ...optimizer], (one) => !left.has(one))
+    const unshared = new Set(optimizer.filter((_, i) => !shared.has(places[i]!)))
+    const uploaded = yield* uploadedTensors(
+      folder,
+      [...trainable, ...start, ...optimizer],
+      (tensor) => !unshared.has(tensor)
+    )
     adapted.trainable = withFrozen(
       withTensors(adapted.trainable, tensorsFrom(uploaded, trainable)),
       tensorsFrom(uploaded, start)
@@ -216,15 +220,17 @@ export const restoreTrained = (
 const uploadedTensors = (
   folder: string,
   stored: ReadonlyArray<StoredTensor>,
-  wanted: (tensor: StoredTensor) => boolean = () => true
+  isWanted: (tensor: StoredTensor) => boolean = () => true
 ) =>
   Effect.gen(function* () {
     const uploaded = new Map<string, tf.Tensor>()
     yield* forEachTensorOfFirst(stored, ({ data, shape }, tensor) =>
       Effect.sync(() => {
-        if (!wanted(tensor)) return
-        const made = tensor.name.startsWith("optimizer.") ? stateTensor(data, shape) : tf.tensor(data, [...shape])
-        uploaded.set(tensor.name, made)
+        if (!isWanted(tensor)) return
+        const uploadedTensor = tensor.name.startsWith("optimizer.")
+          ? stateTensor(data, shape)
+          : tf.tensor(data, [...shape])
+        uploaded.set(tensor.name, uploadedTensor)
       })
     ).pipe(Effect.mapError((error) => (error instanceof RankError ? error : unreadable(folder, error))))
     return uploaded

@@ -70,8 +70,8 @@ export const stateOfOthers = ({
     const received = new Map<Elsewhere, Float32Array>()
     if (shared === undefined) return received
     const ranks = yield* Ranks
-    const held = ranks.rank === 0 ? [] : shared.held(optimizerState)
-    const all = yield* ranks.gather(bytesOf(yield* readTogether(held, "a part of the optimizer's state")))
+    const heldTensors = ranks.rank === 0 ? [] : shared.held(optimizerState)
+    const all = yield* ranks.gather(bytesOf(yield* readTogether(heldTensors, "a part of the optimizer's state")))
     const next = all.map(() => 0)
     for (const tensor of sharedState(optimizerState).tensors) {
       if (!(tensor instanceof Elsewhere) || all.length === 0) continue
@@ -94,8 +94,8 @@ export const takeSnapshot = (
   Effect.gen(function* () {
     const tensors: Snapshot["tensors"] = new Map()
     const take = (tensor: Tensor, name: string) =>
-      Effect.map(hold(tensor, name), (held) => {
-        tensors.set(name, held)
+      Effect.map(hold(tensor, name), (heldTensor) => {
+        tensors.set(name, heldTensor)
       })
     const trainable = tensorsOf(session.adapted.trainable)
     const frozen = frozenOf(session.adapted.trainable)

@@ -249,8 +249,8 @@ export const clearTemporary = (
         const pid = /\.tmp-(\d+)(-[0-9a-f]{12})?$/.exec(name)?.[1]
         // a process that died may have had this one's number, which writes nothing yet
         const removable = folder !== shared || Number(pid) === ownNumber
-        const left = pid !== undefined && (removable || (yield* isLeftover(name, true)))
-        if (left) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
+        const isOrphan = pid !== undefined && (removable || (yield* isLeftover(name, true)))
+        if (isOrphan) yield* Effect.ignore(fs.remove(path.join(folder, name), { recursive: true }))
       }
     }
   })

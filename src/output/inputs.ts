@@ -69,19 +69,19 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
     const all: Array<InputFile> = []
     const { train, validation, test } = data
     const chatTemplate = "chatTemplate" in data ? data.chatTemplate : undefined
-    for (const [split, place] of Object.entries({ train, validation, test, chatTemplate })) {
-      if (typeof place !== "string") continue
+    for (const [split, address] of Object.entries({ train, validation, test, chatTemplate })) {
+      if (typeof address !== "string") continue
       const add = (name: string, sha256: string | null) => all.push({ name, sha256, holdsWeights: false })
       const list = splits?.[split as keyof Splits]?.list
       if (list !== undefined) add(`data.${split}.images`, sha256().update(list.join("\n")).digest("hex"))
       const isFolder = (at: string) =>
         Effect.match(fs.stat(at), { onFailure: () => false, onSuccess: ({ type }) => type === "Directory" })
-      if (yield* isFolder(place)) {
-        if (list === undefined) add(`data.${split}`, yield* textsHash(place))
+      if (yield* isFolder(address)) {
+        if (list === undefined) add(`data.${split}`, yield* textsHash(address))
         continue
       }
-      const archive = placeInArchive(place)?.archive
-      const source = archive === undefined || (yield* isFolder(archive)) ? place : archive
+      const archive = placeInArchive(address)?.archive
+      const source = archive === undefined || (yield* isFolder(archive)) ? address : archive
       // what the Hub has under an address are files of its cache, one or several
       const files = yield* filesOfRows(source).pipe(
         Effect.provideService(AskedSplit, split === "chatTemplate" ? null : (split as keyof Splits)),
@@ -95,16 +95,16 @@ export const dataInputs = ({ data }: RunPlan, splits?: Splits): Hashing<Readonly
   })
 
 /** Hashes the names and bytes of a folder's text files, in row order. */
-const textsHash = (place: string) =>
+const textsHash = (folder: string) =>
   Effect.gen(function* () {
-    const tree = yield* folderTree(place)
+    const tree = yield* folderTree(folder)
     const hash = sha256()
     for (const { name } of (yield* listFolder(tree, "texts")).files) {
       const bytes = yield* tree.read(name, "row-bytes")
       hash.update(`${name}\0${bytes.length}\0`).update(bytes)
     }
     return hash.digest("hex")
-  }).pipe(Effect.mapError(({ message }) => new FileError({ action: "read", file: place, reason: message })))
+  }).pipe(Effect.mapError(({ message }) => new FileError({ action: "read", file: folder, reason: message })))
 
 /** Hashes the tensor files in an adapter's folder. */
 export const adapterFiles = (folder: string): Hashing<ReadonlyArray<InputFile>> =>
@@ -247,13 +247,13 @@ export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSys
     }
     const hash = sha256()
     const megabytes = (bytes: number) => Math.ceil(bytes / 1e6)
-    const what = `hashing ${file.replace(/^.*[/\\]/s, "")}`
-    let done = 0
+    const activity = `hashing ${file.replace(/^.*[/\\]/s, "")}`
+    let hashed = 0
     yield* fs.stream(file, { chunkSize: CHUNK }).pipe(
       Stream.runForEach((bytes) => {
         hash.update(bytes)
-        done += bytes.length
-        return working(what, { done: megabytes(done), of: megabytes(Number(size)), unit: "MB" })
+        hashed += bytes.length
+        return working(activity, { done: megabytes(hashed), of: megabytes(Number(size)), unit: "MB" })
       }),
       Effect.mapError(fileError("read", file))
     )
@@ -264,7 +264,7 @@ export const sha256Of = (file: string): Effect.Effect<string, FileError, FileSys
 const CHUNK = 2 ** 23
 
 /** State and hash of the inputs that this process has hashed. */
-const known = new Map<string, { readonly state: string; readonly sha256: string }>()
+const knownHashes = new Map<string, { readonly state: string; readonly sha256: string }>()
 
 /** Returns the hash of an input, cached as long as the file does not change; null: the file does not exist. */
 const inputHash = (file: string): Hashing<string | null> =>
@@ -276,9 +276,9 @@ const inputHash = (file: string): Hashing<string | null> =>
     const changed = Option.map(mtime, (time) => time.getTime())
     const state = [dev, Option.getOrNull(ino), size, Option.getOrNull(changed)].join()
     const name = path.resolve(file)
-    const before = known.get(name)
+    const before = knownHashes.get(name)
     if (before?.state === state) return before.sha256
     const sha256 = yield* sha256Of(file)
-    known.set(name, { state, sha256 })
+    knownHashes.set(name, { state, sha256 })
     return sha256
   })

@@ -63,7 +63,7 @@ export const wordsBefore = (verb: string, started: Started, scripts: Readonly<Re
 }
 
 /** This process. */
-const here = (): Started => {
+const currentProcess = (): Started => {
   const { process } = globalThis as { readonly process?: NodeJS.Process }
   return {
     runtime: "Deno" in globalThis ? "deno" : process?.versions["bun"] === undefined ? "node" : "bun",
@@ -92,7 +92,7 @@ const scriptsHere = ({ environment }: Started): Readonly<Record<string, unknown>
 
 /** Formats a command of this program as the user would type it. `words`: a verb and its arguments, with paths quoted for a shell. */
 export const command = (words: string): string => {
-  const started = here()
+  const started = currentProcess()
   return `${wordsBefore(words.split(" ")[0]!, started, scriptsHere(started))} ${words}`
 }
 

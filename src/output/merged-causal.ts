@@ -148,12 +148,12 @@ const writeCompanions = (source: CheckpointSource, folder: string, model: Pick<C
     const path = yield* Path.Path
     if (!source.where.endsWith(".gguf"))
       return yield* copyCompanions(source.where, folder, causalTokenizerUse(model, source.config))
-    const made = {
+    const companions = {
       "generation_config.json": source.generationConfig,
       "tokenizer.json": source.tokenizer,
       "tokenizer_config.json": source.tokenizerConfig
     }
-    for (const [name, content] of Object.entries(made)) {
+    for (const [name, content] of Object.entries(companions)) {
       if (content !== null) yield* writeJson(path.join(folder, name), content)
     }
   })

@@ -35,7 +35,7 @@ export const writeModelCard = (
   Effect.gen(function* () {
     const path = yield* Path.Path
     // relative to the working directory, as the user gave them
-    const publishable = (place: string) => (path.isAbsolute(place) ? path.basename(place) : place)
+    const publishable = (address: string) => (path.isAbsolute(address) ? path.basename(address) : address)
     const source: CardSource = {
       resolved,
       report,
@@ -91,12 +91,12 @@ const table = (header: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<
 
 const results = ({ before, validation, test, baseline }: RunReport, metrics: Metrics): string => {
   const { loss, ...scores } = metrics
-  const named = [...Object.entries(scores), ...(loss === undefined ? [] : [["loss", loss] as const])]
+  const orderedMetrics = [...Object.entries(scores), ...(loss === undefined ? [] : [["loss", loss] as const])]
   const row = (when: string, report: EvaluationReport) => [
     when,
     report.split,
     `${report.rows}`,
-    ...named.map(([name, metric]) => formatMetric(metric, scoreOf(report, name)))
+    ...orderedMetrics.map(([name, metric]) => formatMetric(metric, scoreOf(report, name)))
   ]
   const after = [validation, test].filter((report) => report !== null)
   if (after.length === 0) return "It was not evaluated, so its quality is unknown."
@@ -105,7 +105,10 @@ const results = ({ before, validation, test, baseline }: RunReport, metrics: Met
     const nothing = baseline[split]
     return nothing === null ? [] : [`${markdown(baselineText(metrics, nothing))} on ${split}.`]
   })
-  return [table(["training", "split", "rows", ...named.map(([, { label }]) => label)], rows), ...sentences].join("\n\n")
+  return [
+    table(["training", "split", "rows", ...orderedMetrics.map(([, { label }]) => label)], rows),
+    ...sentences
+  ].join("\n\n")
 }
 
 /** Notes that the rank in the files differs from the trained rank. */
@@ -126,19 +129,19 @@ const packedNote = (resolved: ResolvedPlan): string =>
     : ` Training used linear weights rounded to ${resolved.plan.model.weights}; with unrounded weights logits may differ slightly. \`merge\` writes the rounded weights.`
 
 const baseText = ({ resolved, report, base, baseCard }: CardSource): string => {
-  const made =
+  const originText =
     baseCard.baseModel === undefined ? "" : ` Its own card says it was made from ${codeSpan(baseCard.baseModel)}.`
   const hashes = Object.entries(report.base.sha256).map(([file, hash]) => [codeSpan(file), codeSpan(hash)])
-  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved)}${initNote(resolved.plan.adapter)}${made}\n\n${table(["file", "SHA-256"], hashes)}`
+  return `${codeSpan(base)}; the adapter belongs to exactly these weights.${packedNote(resolved)}${initNote(resolved.plan.adapter)}${originText}\n\n${table(["file", "SHA-256"], hashes)}`
 }
 
 const dataText = ({ data }: RunReport): string =>
   table(
     ["split", "file", "rows", "rows of each class"],
     data.map(({ split, where, rows, classes }) => {
-      const named = classes.slice(0, 30).map(({ label, rows }) => `${markdown(label)} ${rows}`)
+      const listed = classes.slice(0, 30).map(({ label, rows }) => `${markdown(label)} ${rows}`)
       const more = classes.length > 30 ? [`${classes.length - 30} more`] : []
-      return [split, markdown(fileName(where)), `${rows}`, [...named, ...more].join(", ")]
+      return [split, markdown(fileName(where)), `${rows}`, [...listed, ...more].join(", ")]
     })
   )
 
@@ -197,6 +200,6 @@ const inWords = (value: unknown): string => {
 }
 
 const limitations = ({ report }: CardSource, { limits }: CardParts): string => {
-  const seen = report.data.find(({ split }) => split === "train")?.rows
-  return `It was trained on ${seen ?? "no"} rows from one source and ${limits} It inherits the biases and gaps of the base model.`
+  const trainRows = report.data.find(({ split }) => split === "train")?.rows
+  return `It was trained on ${trainRows ?? "no"} rows from one source and ${limits} It inherits the biases and gaps of the base model.`
 }

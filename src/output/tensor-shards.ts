@@ -26,15 +26,15 @@ const sizeOf = ({ dtype, shape }: TensorType): number =>
 /** Groups names in order into shards of at most `limit` bytes; a larger tensor gets a shard of its own. */
 const groupsOf = (tensors: ReadonlyMap<string, TensorType>, limit: number): ReadonlyArray<ReadonlyArray<string>> => {
   const groups: Array<Array<string>> = []
-  let left = 0
+  let freeBytes = 0
   for (const [name, type] of tensors) {
     const size = sizeOf(type)
-    if (groups.length === 0 || size > left) {
+    if (groups.length === 0 || size > freeBytes) {
       groups.push([])
-      left = limit
+      freeBytes = limit
     }
     groups.at(-1)!.push(name)
-    left -= size
+    freeBytes -= size
   }
   return groups
 }

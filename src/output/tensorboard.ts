@@ -47,7 +47,8 @@ const message = (field: number, ...parts: ReadonlyArray<Uint8Array>) => {
 const text = (field: number, value: string) => message(field, new TextEncoder().encode(value))
 
 /** An Event: wall_time 1 in seconds, step 2, and what it is. */
-const event = (time: number, step: number, what: Uint8Array) => record(bytesOf(double(1, time), integer(2, step), what))
+const event = (time: number, step: number, content: Uint8Array) =>
+  record(bytesOf(double(1, time), integer(2, step), content))
 
 const fileVersion = (time: number) => event(time, 0, text(3, "brain.Event:2"))
 const sessionStart = (time: number, step: number) => event(time, step, message(7, integer(1, 1)))
@@ -97,19 +98,19 @@ export interface EventRow {
 type Scalars = ReadonlyArray<readonly [string, number]>
 
 /** Returns the finite numbers of a tree by their paths: "method/discrepancy". */
-const numbersIn = (tree: object, place: string): Scalars =>
+const numbersIn = (tree: object, prefix: string): Scalars =>
   Object.entries(tree).flatMap(([key, value]: [string, unknown]): Scalars => {
-    if (typeof value === "number") return Number.isFinite(value) ? [[`${place}/${key}`, value]] : []
-    return isRecord(value) ? numbersIn(value, `${place}/${key}`) : []
+    if (typeof value === "number") return Number.isFinite(value) ? [[`${prefix}/${key}`, value]] : []
+    return isRecord(value) ? numbersIn(value, `${prefix}/${key}`) : []
   })
 
 /** Returns the numbers of a row itself, except those in `without`. */
-const scalarsOf = (row: EventRow, place: string, without: ReadonlyArray<string>): Scalars =>
+const scalarsOf = (row: EventRow, prefix: string, without: ReadonlyArray<string>): Scalars =>
   numbersIn(
     Object.fromEntries(
       Object.entries(row).filter(([key, value]) => typeof value === "number" && !without.includes(key))
     ),
-    place
+    prefix
   )
 
 /** Maps a run's rows to tags. The first evaluation sets the row count of a split; evaluations of other counts are separate curves. */
@@ -117,9 +118,9 @@ const tagging = () => {
   const firstRows = new Map<string, number>()
   return (row: EventRow): Scalars => {
     const fields = new Map<string, unknown>(Object.entries(row))
-    const within = (name: string, place: string): Scalars => {
+    const within = (name: string, prefix: string): Scalars => {
       const part = fields.get(name)
-      return isRecord(part) ? numbersIn(part, place) : []
+      return isRecord(part) ? numbersIn(part, prefix) : []
     }
     if (row.kind === "step")
       return [...scalarsOf(row, "train", ["step", "rows", "tokens"]), ...within("health", "health")]

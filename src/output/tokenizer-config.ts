@@ -41,7 +41,7 @@ const WHOLE = "PreTrainedTokenizerFast"
 
 /** Returns the complete tokenizer_config.json for a tokenizer.json, based on the base model's. */
 export const tokenizerConfigFor = (tokenizer: Json, { auto_map: _code, ...config }: Json, use: TokenizerUse): Json => {
-  const named = config["tokenizer_class"]
+  const storedClass = config["tokenizer_class"]
   const added = Array.isArray(tokenizer["added_tokens"]) ? tokenizer["added_tokens"].filter(isRecord) : []
   const pad = added.find(({ id }) => id === use.padId)?.["content"]
   const padding = config["pad_token"] == null && typeof pad === "string" ? { pad_token: pad } : {}
@@ -49,8 +49,8 @@ export const tokenizerConfigFor = (tokenizer: Json, { auto_map: _code, ...config
   const bert = use.tokenTypes > 1 ? bertOptions(tokenizer, config) : undefined
   if (bert !== undefined) {
     const inputNames = config["model_input_names"] === undefined ? {} : { model_input_names: inputs }
-    const isBert = named === "BertTokenizer" || named === "BertTokenizerFast"
-    return { ...config, ...padding, tokenizer_class: isBert ? named : "BertTokenizer", ...bert, ...inputNames }
+    const isBert = storedClass === "BertTokenizer" || storedClass === "BertTokenizerFast"
+    return { ...config, ...padding, tokenizer_class: isBert ? storedClass : "BertTokenizer", ...bert, ...inputNames }
   }
   const { ends } = use
   // either makes transformers replace the template of tokenizer.json

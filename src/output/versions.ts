@@ -28,8 +28,8 @@ export const versions = (): Versions => {
  */
 export const versionsNote = (directory: string, trained: Versions = {}): ReadonlyArray<string> => {
   const now = versions()
-  const other = Object.entries(trained).filter(([name, version]) => ![version, undefined].includes(now[name]))
-  if (other.length === 0) return []
-  const each = other.map(([name, version]) => `${name} ${version}, now ${now[name]}`)
+  const changed = Object.entries(trained).filter(([name, version]) => ![version, undefined].includes(now[name]))
+  if (changed.length === 0) return []
+  const each = changed.map(([name, version]) => `${name} ${version}, now ${now[name]}`)
   return [`note: ${directory} was trained with ${each.join("; ")}: numbers may differ in their last digits`]
 }

@@ -96,9 +96,9 @@ export const batches = <Row, Answer, E, R>({
       [...pending.values()].flat().reduce((sum, { rows, started }) => sum + rows.length - started, 0)
 
     const leave = (request: Pending<Row, Answer, E>) => {
-      const left = (pending.get(request.client) ?? []).filter((other) => other !== request)
-      if (left.length === 0) pending.delete(request.client)
-      else pending.set(request.client, left)
+      const remaining = (pending.get(request.client) ?? []).filter((queued) => queued !== request)
+      if (remaining.length === 0) pending.delete(request.client)
+      else pending.set(request.client, remaining)
     }
     const unitsOf = ({ request, at }: Place<Row, Answer, E>) => request.units?.[at] ?? 1
     const headOf = (client: string): Place<Row, Answer, E> | undefined => {
@@ -130,7 +130,7 @@ export const batches = <Row, Answer, E, R>({
         (batch.length > 0 && ((units.get(candidate) ?? 0) + more > room || all + more > (apart?.units ?? all + more)))
       for (let round = 0; round === 0 || round < rows; round++) {
         const before = batch.length
-        for (const nextClient of [client, ...[...pending.keys()].filter((other) => other !== client)]) {
+        for (const nextClient of [client, ...[...pending.keys()].filter((waiting) => waiting !== client)]) {
           const head = headOf(nextClient)
           if (head === undefined) continue
           const more = unitsOf(head)
@@ -210,7 +210,7 @@ export const batches = <Row, Answer, E, R>({
     }
 
     /** Computes a batch that a client's turn begins. Its rows may already be in another client's batch. */
-    const one = (client: string) => {
+    const takeTurn = (client: string) => {
       let places: ReadonlyArray<Place<Row, Answer, E>> = []
       const taking = Effect.suspend(() => {
         places = takeBatch(client)
@@ -223,12 +223,12 @@ export const batches = <Row, Answer, E, R>({
       }
       const job = { client, kind, units, parts: () => partsOf(places, unitsOf) }
       if (apart === undefined) return turns.run(job, Effect.flatMap(taking, finishAll))
-      const begun = apart.turns.run(job, Effect.andThen(apart.ahead.take(1), taking))
+      const begunAhead = apart.turns.run(job, Effect.andThen(apart.ahead.take(1), taking))
       const finished = (all: ReadonlyArray<Begun<Row, Answer, E, R>>) => {
         const rows = { client, kind, units: () => places.length, parts: () => partsOf(places, () => 1) }
         return all.length === 0 ? Effect.void : turns.run(rows, finishAll(all))
       }
-      return Effect.ensuring(Effect.flatMap(begun, finished), apart.ahead.release(1))
+      return Effect.ensuring(Effect.flatMap(begunAhead, finished), apart.ahead.release(1))
     }
 
     const work = (client: string) =>
@@ -238,7 +238,7 @@ export const batches = <Row, Answer, E, R>({
           if (!pending.has(client)) return void working.delete(client)
           // where others ask too, rows gather while they are served
           if (!turns.busy() && waiting() < size && turns.clients() < 2) yield* Effect.sleep(wait)
-          yield* one(client)
+          yield* takeTurn(client)
         }
       }).pipe(Effect.provideContext(context))
 

@@ -55,15 +55,15 @@ const bodyBytes = (
     const slow = refusal(408, `the body did not arrive within ${overLimit("serve-body-seconds")}`, {
       code: "slow_body"
     })
-    let left = 1000 * limit("serve-body-seconds")
+    let remaining = 1000 * limit("serve-body-seconds")
     /** Reads the next piece. Only the client's time counts toward the limit, not the wait for its turn. */
     const next = Effect.gen(function* () {
       const at = yield* milliseconds
       const piece = yield* Effect.tryPromise({
         try: () => reader.read(),
         catch: () => refusal(400, "the body is incomplete")
-      }).pipe(Effect.timeoutOrElse({ duration: Math.max(0, left), orElse: () => Effect.fail(slow) }))
-      left -= (yield* milliseconds) - at
+      }).pipe(Effect.timeoutOrElse({ duration: Math.max(0, remaining), orElse: () => Effect.fail(slow) }))
+      remaining -= (yield* milliseconds) - at
       return piece
     })
     const read = Effect.gen(function* () {

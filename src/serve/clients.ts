@@ -55,21 +55,21 @@ export interface Holdings {
  * room.
  */
 export const holdings = (name: LimitName): Holdings => {
-  const held = new Map<string, number>()
+  const amounts = new Map<string, number>()
   let all = 0
   return {
     take: (client, amount) => {
-      const amountHeld = held.get(client) ?? 0
+      const amountHeld = amounts.get(client) ?? 0
       const free = limit(name) - all
       if (amount > free || (amountHeld > 0 && amountHeld + amount > free)) return false
-      held.set(client, amountHeld + amount)
+      amounts.set(client, amountHeld + amount)
       all += amount
       return true
     },
     give: (client, amount) => {
-      const rest = (held.get(client) ?? 0) - amount
-      if (rest > 0) held.set(client, rest)
-      else held.delete(client)
+      const rest = (amounts.get(client) ?? 0) - amount
+      if (rest > 0) amounts.set(client, rest)
+      else amounts.delete(client)
       all -= amount
     }
   }

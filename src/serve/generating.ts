@@ -88,7 +88,7 @@ export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Ge
             part,
             { discard: true }
           )
-          const whole = generated.pipe(
+          const settled = generated.pipe(
             Effect.mapError(({ _tag, message }) => refusal(_tag === "GenerationError" ? 400 : 500, message)),
             Effect.timeoutOrElse({
               duration: 1000 * limit("serve-seconds"),
@@ -100,7 +100,7 @@ export const generating = (turns: Scheduler, metrics: Metrics): Effect.Effect<Ge
             }),
             Effect.provideContext(context)
           )
-          yield* Effect.forkScoped(whole)
+          yield* Effect.forkScoped(settled)
           return Stream.fromQueue(events)
         })
     }

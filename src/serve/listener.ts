@@ -112,30 +112,30 @@ const bodyOf = (incoming: IncomingMessage) => {
 const forgetRest = (incoming: IncomingMessage): Promise<void> =>
   new Promise((resolve) => {
     let bytes = 0
-    const done = () => {
+    const finish = () => {
       clearTimeout(late)
       resolve()
     }
-    const late = setTimeout(done, REST_MILLISECONDS)
+    const late = setTimeout(finish, REST_MILLISECONDS)
     incoming.on("data", (chunk: Uint8Array) => {
       bytes += chunk.byteLength
-      if (bytes > REST_BYTES) done()
+      if (bytes > REST_BYTES) finish()
     })
-    for (const event of ["end", "close", "error"]) incoming.on(event, done)
+    for (const event of ["end", "close", "error"]) incoming.on(event, finish)
     incoming.resume()
   })
 
 /** Waits until the client has received the data; false: it timed out or disconnected. */
 const writable = (outgoing: ServerResponse): Promise<boolean> =>
   new Promise((resolve) => {
-    const done = (ok: boolean) => () => {
+    const finish = (ok: boolean) => () => {
       clearTimeout(late)
       outgoing.off("drain", drained)
       outgoing.off("close", closed)
       resolve(ok)
     }
-    const drained = done(true)
-    const closed = done(false)
+    const drained = finish(true)
+    const closed = finish(false)
     const late = setTimeout(closed, 1000 * limit("serve-reader-seconds"))
     outgoing.on("drain", drained)
     outgoing.on("close", closed)
@@ -207,16 +207,16 @@ export const listen = (
 ): Effect.Effect<Listening, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const bare = host.replace(/^\[(.*)\]$/, "$1")
-    const named = bare.includes(":") ? `[${bare}]` : bare
-    const isLocal = loopback.test(named)
-    const answered = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const urlHost = bare.includes(":") ? `[${bare}]` : bare
+    const isLocal = loopback.test(urlHost)
+    const respond = async (incoming: IncomingMessage, outgoing: ServerResponse) => {
       const abort = new AbortController()
       outgoing.on("close", () => {
         if (!outgoing.writableFinished) abort.abort()
       })
       outgoing.on("error", () => abort.abort())
       const body = incoming.method === "GET" || incoming.method === "HEAD" ? undefined : bodyOf(incoming)
-      const url = URL.parse(incoming.url ?? "/", `http://${named}`)
+      const url = URL.parse(incoming.url ?? "/", `http://${urlHost}`)
       const respond = (): Promise<Response> | Response => {
         if (isForbidden(incoming.method)) return refused(unknownMethod)
         if (hostsOf(incoming) > 1) return refused(twoHosts)
@@ -248,7 +248,7 @@ export const listen = (
       const before = last.get(socket) ?? Promise.resolve()
       // a client may leave at any moment
       const earlier = before
-        .then(() => (socket.destroyed ? undefined : answered(incoming, outgoing)))
+        .then(() => (socket.destroyed ? undefined : respond(incoming, outgoing)))
         .catch(() => void outgoing.destroy())
       last.set(socket, earlier)
     }
@@ -268,7 +268,7 @@ export const listen = (
         server.on("error", (error) => {
           const reason =
             addressReasons[(error as NodeJS.ErrnoException).code ?? ""] ?? systemReason(error) ?? error.message
-          resume(Effect.fail(new ListenError({ address: `${named}:${port}`, reason })))
+          resume(Effect.fail(new ListenError({ address: `${urlHost}:${port}`, reason })))
         })
         server.listen(port, bare, () => resume(Effect.succeed(server)))
       }),
@@ -282,7 +282,7 @@ export const listen = (
     )
     const { port: boundPort } = httpServer.address() as AddressInfo
     return {
-      url: `http://${named}:${boundPort}`,
+      url: `http://${urlHost}:${boundPort}`,
       port: boundPort,
       stop: Effect.sync(() => {
         httpServer.close()

@@ -31,20 +31,20 @@ const EmbedBody = Schema.Struct({
 })
 
 const isList = (inputs: Row | ReadonlyArray<Row>): inputs is ReadonlyArray<Row> =>
-  Array.isArray(inputs) && !(inputs.length > 0 && inputs.every((one) => typeof one === "number"))
+  Array.isArray(inputs) && !(inputs.length > 0 && inputs.every((number) => typeof number === "number"))
 
 /** Returns the rows of a body as inputs of runs. */
 export const rowsOf = ({ inputs }: typeof PredictBody.Type): ReadonlyArray<Asked> =>
   (isList(inputs) ? inputs : [inputs]).map(inputOf)
 
-const inputOf = (one: Row): Asked => (Array.isArray(one) ? JSON.stringify(one) : (one as Asked))
+const inputOf = (row: Row): Asked => (Array.isArray(row) ? JSON.stringify(row) : (row as Asked))
 
 /** Checks that there are not too many texts and that none is too long. `field`: their name in the body. */
 export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.Effect<void, Refusal> => {
   if (rows.length === 0) return Effect.fail(wrongField(field, "is empty"))
   if (rows.length > limit("serve-rows"))
     return Effect.fail(refusal(422, `${field}: has more than ${overLimit("serve-rows")}`, { param: field }))
-  const long = rows.findIndex((one) => typeof one === "string" && one.length > limit("serve-characters"))
+  const long = rows.findIndex((row) => typeof row === "string" && row.length > limit("serve-characters"))
   if (long < 0) return Effect.void
   const param = `${field}[${long}]`
   return Effect.fail(refusal(422, `${param}: is longer than ${overLimit("serve-characters")}`, { param }))
@@ -53,7 +53,7 @@ export const checkTexts = (rows: ReadonlyArray<unknown>, field: string): Effect.
 /** Returns the texts in rows, except those that contain an image. */
 const textsIn = ({ run: { kind } }: Served, rows: ReadonlyArray<Asked>): ReadonlyArray<unknown> =>
   kind.images === undefined
-    ? rows.map((one) => (typeof one === "string" ? one : (Object.values(one).find((value) => isLong(value)) ?? one)))
+    ? rows.map((row) => (typeof row === "string" ? row : (Object.values(row).find((value) => isLong(value)) ?? row)))
     : rows.map(() => null)
 
 const isLong = (value: unknown) => typeof value === "string" && value.length > limit("serve-characters")
@@ -66,9 +66,9 @@ const checkRows = (
   Effect.gen(function* () {
     yield* checkTexts(textsIn(served, rows), "inputs")
     const { kind, adapted, plan } = served.run
-    if (kind.images !== undefined) return yield* pixelsOf(rows, (one) => kind.images!.pixels(plan, one))
-    for (const [i, one] of rows.entries()) {
-      const problem = kind.problemOf!(adapted, plan, one)
+    if (kind.images !== undefined) return yield* pixelsOf(rows, (row) => kind.images!.pixels(plan, row))
+    for (const [i, row] of rows.entries()) {
+      const problem = kind.problemOf!(adapted, plan, row)
       if (problem !== undefined) return yield* wrongField(`inputs[${i}]`, problem)
     }
     return undefined
@@ -99,7 +99,7 @@ export const pixelsOf = (
 
 /** Reserves room for the pixels for as long as the scope, if there is room. */
 const heldPixels = (
-  held: Holdings,
+  holdings: Holdings,
   client: string,
   pixels: ReadonlyArray<number>
 ): Effect.Effect<ReadonlyArray<number>, Refusal, Scope.Scope> =>
@@ -107,8 +107,8 @@ const heldPixels = (
     // a small image is made as large as the model's input
     const units = pixels.map((pixelCount) => Math.max(LEAST_PIXELS, pixelCount))
     const sum = units.reduce((total, unit) => total + unit, 0)
-    if (!held.take(client, sum)) return yield* overloaded("serve-waiting-pixels", "waiting images")
-    yield* Effect.addFinalizer(() => Effect.sync(() => held.give(client, sum)))
+    if (!holdings.take(client, sum)) return yield* overloaded("serve-waiting-pixels", "waiting images")
+    yield* Effect.addFinalizer(() => Effect.sync(() => holdings.give(client, sum)))
     return units
   })
 

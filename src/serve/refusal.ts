@@ -34,8 +34,8 @@ export const wrongField = (param: string, reason: string, code?: string): Refusa
 export const AGAIN = 1
 
 /** Returns the rejection of a request for which there is no room. `held`: the limited resource. */
-export const overloaded = (name: LimitName, held: string): Refusal =>
-  refusal(503, `too many ${held}: with this one they exceed ${overLimit(name)}, or your share of it; retry later`, {
+export const overloaded = (name: LimitName, resource: string): Refusal =>
+  refusal(503, `too many ${resource}: with this one they exceed ${overLimit(name)}, or your share of it; retry later`, {
     code: "overloaded",
     retryAfter: AGAIN
   })

@@ -92,7 +92,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   // in the order of their last turns
   const flows = new Map<string, Flow>()
   const rates = new Map<string, number>()
-  const seen = new Map<string, number>()
+  const lastServed = new Map<string, number>()
   let placesTaken = 0
   let beside = 0
 
@@ -108,8 +108,8 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
   /** Returns whether a client may take a place: it must leave as many free as it holds, so that others find room. */
   const fits = ({ held, queue: [head] }: Flow) => {
     if (head === undefined) return false
-    const wanted = head.job.places ?? 1
-    return wanted <= places - placesTaken && held + wanted <= (each ?? places - placesTaken)
+    const wantedPlaces = head.job.places ?? 1
+    return wantedPlaces <= places - placesTaken && held + wantedPlaces <= (each ?? places - placesTaken)
   }
 
   const missing = ({ credit, queue }: Flow): number => {
@@ -132,9 +132,9 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       flows.delete(client)
       flows.set(client, flow)
       const piece = flow.queue.shift()!
-      const wanted = piece.job.places ?? 1
-      placesTaken += wanted
-      flow.held += wanted
+      const wantedPlaces = piece.job.places ?? 1
+      placesTaken += wantedPlaces
+      flow.held += wantedPlaces
       piece.enter()
     }
   }
@@ -145,12 +145,12 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       const enter = () => {
         const turn = { at: now(), units: job.units(), cost: costOf(job) }
         flowOf(job.client).credit -= turn.cost
-        seen.set(job.client, turn.at)
+        lastServed.set(job.client, turn.at)
         resume(Effect.succeed(turn))
       }
       const piece: Piece = { job, enter }
       queue.push(piece)
-      seen.set(job.client, now())
+      lastServed.set(job.client, now())
       next()
       return Effect.sync(() => {
         const at = queue.indexOf(piece)
@@ -166,7 +166,7 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
     flowOf(client).credit += cost
     for (const [shareClient, part] of shares) {
       flowOf(shareClient).credit -= all === 0 ? 0 : (took * part) / all
-      seen.set(shareClient, now())
+      lastServed.set(shareClient, now())
     }
     if (all === 0) return
     const rate = rates.get(kind)
@@ -178,9 +178,9 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
     Effect.sync(() => {
       charge(job, turn)
       const free = () => {
-        const wanted = job.places ?? 1
-        placesTaken -= wanted
-        flowOf(job.client).held -= wanted
+        const wantedPlaces = job.places ?? 1
+        placesTaken -= wantedPlaces
+        flowOf(job.client).held -= wantedPlaces
         next()
         if (placesTaken === 0) flows.clear()
       }
@@ -207,8 +207,8 @@ export const scheduler = ({ places = 1, each, now = () => performance.now() }: S
       ),
     room: (kind) => Math.max(1, Math.floor(SHARED_TURN / (rates.get(kind) ?? SHARED_TURN))),
     clients: () => {
-      for (const [client, at] of seen) if (now() - at > ABSENT) seen.delete(client)
-      return seen.size
+      for (const [client, at] of lastServed) if (now() - at > ABSENT) lastServed.delete(client)
+      return lastServed.size
     },
     waiting: () => [...flows.values()].reduce((sum, { queue }) => sum + queue.length, 0),
     busy: () => placesTaken >= places

@@ -112,10 +112,10 @@ export interface ServedModels {
 }
 
 /** Returns the refusal of a run that refers to files outside of the folder of adapters. */
-const outside = (what: string) =>
+const outside = (fault: string) =>
   refusal(
     403,
-    `the run ${what}; only files inside the folder of --adapters, or of models that are already served, can be loaded`,
+    `the run ${fault}; only files inside the folder of --adapters, or of models that are already served, can be loaded`,
     {
       code: "outside_adapters",
       param: "run"
@@ -138,7 +138,7 @@ export const servedModels = ({
     const path = yield* Path.Path
     const parts = sharedParts()
     const entries = new Map<string, Entry>()
-    const one = yield* Semaphore.make(1)
+    const loadingPermit = yield* Semaphore.make(1)
     yield* Effect.addFinalizer((exit) =>
       Effect.forEach([...entries.values()], ({ scope }) => Scope.close(scope, exit), { discard: true })
     )
@@ -154,9 +154,9 @@ export const servedModels = ({
         const all: Array<A> = []
         while (all.length < texts.length) {
           const most = () => (turns.clients() > 1 ? Math.min(batchSize, turns.room(kind)) : batchSize)
-          const left = texts.slice(all.length)
-          const some = Effect.suspend(() => make(left.slice(0, most())))
-          all.push(...(yield* turns.run({ client, kind, units: () => Math.min(most(), left.length) }, some)))
+          const remaining = texts.slice(all.length)
+          const some = Effect.suspend(() => make(remaining.slice(0, most())))
+          all.push(...(yield* turns.run({ client, kind, units: () => Math.min(most(), remaining.length) }, some)))
         }
         return all
       }).pipe(Effect.provideContext(context))
@@ -233,7 +233,7 @@ export const servedModels = ({
         )
         entries.set(named.name, { served, scope, users: 0, dropped: false })
         return served
-      }).pipe(turns.beside, one.withPermits(1), Effect.provideContext(context))
+      }).pipe(turns.beside, loadingPermit.withPermits(1), Effect.provideContext(context))
 
     const close = (entry: Entry) =>
       Effect.suspend(() => (entry.dropped && entry.users === 0 ? Scope.close(entry.scope, Exit.void) : Effect.void))
@@ -254,16 +254,16 @@ export const servedModels = ({
       return Effect.fail(refusal(400, reason, { param: "model" }))
     }
 
-    const isInside = (root: string, place: string): boolean => {
-      const way = path.relative(root, place)
+    const isInside = (root: string, target: string): boolean => {
+      const way = path.relative(root, target)
       return way === "" || !(way === ".." || way.startsWith(`..${path.sep}`) || path.isAbsolute(way))
     }
 
     /** Fails unless a path is in the folder of adapters after following all links. */
-    const inside = (root: string, place: string, what: string) =>
+    const inside = (root: string, place: string, fault: string) =>
       Effect.gen(function* () {
-        const real = yield* fs.realPath(place).pipe(Effect.mapError(() => outside(what)))
-        if (!isInside(root, real)) return yield* outside(what)
+        const real = yield* fs.realPath(place).pipe(Effect.mapError(() => outside(fault)))
+        if (!isInside(root, real)) return yield* outside(fault)
       })
 
     /** Returns the places that a run refers to: its base, and the adapter that it started from. */
@@ -299,22 +299,22 @@ export const servedModels = ({
         const root = yield* fs
           .realPath(adapters)
           .pipe(Effect.mapError(() => refusal(500, "the folder of --adapters no longer exists")))
-        const place = path.resolve(root, named.run)
+        const runFolder = path.resolve(root, named.run)
         // what lies elsewhere is refused before anyone asks the disk whether it is there
-        if (!isInside(root, place)) return yield* outside("is outside that folder")
-        if (!(yield* isThere(place)))
+        if (!isInside(root, runFolder)) return yield* outside("is outside that folder")
+        if (!(yield* isThere(runFolder)))
           return yield* refusal(404, `there is no run ${quoted(named.run)} in the folder of adapters`, { param: "run" })
-        yield* inside(root, place, "is outside that folder")
+        yield* inside(root, runFolder, "is outside that folder")
         const names = yield* fs
-          .readDirectory(place, { recursive: true })
+          .readDirectory(runFolder, { recursive: true })
           .pipe(Effect.mapError(() => refusal(422, `${quoted(named.run)} is not a run folder`, { param: "run" })))
         if (names.length > FILES)
           return yield* refusal(422, `${quoted(named.run)} has more files than a run folder can have`, { param: "run" })
         for (const name of names)
-          yield* inside(root, path.join(place, name), "has a link that leads outside that folder")
-        if (!(yield* isAdapter(place))) {
+          yield* inside(root, path.join(runFolder, name), "has a link that leads outside that folder")
+        if (!(yield* isAdapter(runFolder))) {
           const serving = all().map(({ run }) => run)
-          for (const { what, place: other, is } of yield* namedIn(place)) {
+          for (const { what, place: other, is } of yield* namedIn(runFolder)) {
             if (base !== undefined || serving.some((model) => is(model) === other)) continue
             if (/^hf:/.test(other)) return yield* outside(what)
             yield* inside(root, other, what)
@@ -326,7 +326,7 @@ export const servedModels = ({
             { param: "run" }
           )
         }
-        return yield* load({ name: named.name, run: place })
+        return yield* load({ name: named.name, run: runFolder })
       }).pipe(
         Effect.mapError(
           (error): Refusal =>

@@ -41,7 +41,7 @@ export const metadata = (source: CardSource, metrics: Metrics, { pipeline, task 
     ...optional("license_link", baseCard.licenseLink),
     ...(more.length === 0
       ? optional("language", language)
-      : ["language:", ...baseCard.languages!.map((one) => `- ${yamlString(one)}`)]),
+      : ["language:", ...baseCard.languages!.map((language) => `- ${yamlString(language)}`)]),
     "tags:",
     ...tags.map((tag) => `- ${tag}`),
     "metrics:",
@@ -77,9 +77,9 @@ const result = (task: string, metrics: Metrics, evaluation: EvaluationReport, fi
   `      type: ${/\.csv\b/i.test(file) ? "csv" : "json"}`,
   `      split: ${evaluation.split}`,
   "    metrics:",
-  ...onHub(metrics).flatMap(([name, { type, name: called }]) => {
+  ...onHub(metrics).flatMap(([name, { type, name: hubName }]) => {
     const value = scoreOf(evaluation, name)
     // YAML has no number for what is not finite; such a metric is left out
-    return value === null ? [] : [`    - type: ${type}`, `      name: ${called}`, `      value: ${value}`]
+    return value === null ? [] : [`    - type: ${type}`, `      name: ${hubName}`, `      value: ${value}`]
   })
 ]

@@ -72,19 +72,19 @@ const foreignUnit = ({ model }: StoredAdapted, { site, part }: SitePart<unknown>
   const file = "trained.safetensors"
   const module = model.exported.nameOf(site.name)
   const { pairs, dense, frozen = [] } = part
-  const named = (tensor: Tensor, name: string) => ({ file, name: `${module}.${name}`, tensor }) as const
+  const placed = (tensor: Tensor, name: string) => ({ file, name: `${module}.${name}`, tensor }) as const
   const factors = pairs.flatMap(({ A, B }, i) => {
     const number = pairs.length === 1 ? "" : `.${i}`
-    return [named(A, `lora_A${number}.weight`), named(B, `lora_B${number}.weight`)]
+    return [placed(A, `lora_A${number}.weight`), placed(B, `lora_B${number}.weight`)]
   })
-  const held = [...factors, ...frozen.map((tensor, i) => named(tensor, `frozen.${i}`))]
+  const factorTensors = [...factors, ...frozen.map((tensor, i) => placed(tensor, `frozen.${i}`))]
   const values = dense.map((parameter) => denseTensor(model, parameter))
   return {
     places: [
-      ...held.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
+      ...factorTensors.map(({ file, name, tensor }) => ({ file, name, shape: tensor.shape })),
       ...dense.map(({ name }, i) => ({ file, name: model.exported.nameOf(name), shape: values[i]!.shape }) as const)
     ],
-    stored: () => [...held.map(({ tensor }) => tensor), ...values.map(({ stored }) => stored())],
+    stored: () => [...factorTensors.map(({ tensor }) => tensor), ...values.map(({ stored }) => stored())],
     restored: (tensors) => {
       const rest = [...tensors]
       return {
@@ -134,11 +134,13 @@ const denseUnit = ({ model, method }: StoredAdapted, parameter: DenseParameter):
 const unitsOf = (adapted: StoredAdapted): ReadonlyArray<Unit> => {
   const { layout } = adapted.method.peft
   const parts = adapted.parts(adapted.trainable)
-  const owned = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
+  const siteDense = new Set(parts.flatMap(({ part }) => part.dense.map(({ name }) => name)))
   return [
     ...parts.map((part) => (layout === null ? foreignUnit(adapted, part) : siteUnit(adapted, layout, part))),
     ...(layout === null || parts.length === 0 ? [] : [sharedUnit(adapted.trainable, layout.shared)]),
-    ...adapted.trainable.dense.filter(({ name }) => !owned.has(name)).map((parameter) => denseUnit(adapted, parameter))
+    ...adapted.trainable.dense
+      .filter(({ name }) => !siteDense.has(name))
+      .map((parameter) => denseUnit(adapted, parameter))
   ]
 }
 
@@ -171,7 +173,7 @@ export const siteTensorsIn = <T>(
 type Content = Readonly<Record<string, HostTensor>>
 
 type Files = NonNullable<PeftLayout<unknown>["files"]>
-type Change = (files: Files, part: SitePart<unknown>, own: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
+type Change = (files: Files, part: SitePart<unknown>, siteTensors: SiteTensors<HostTensor>) => SiteTensors<HostTensor>
 
 /** Converts the tensors of each site, if a format's files contain fewer values than are stored (AdaLoRA: no triplets without a λ). */
 const changed = (adapted: StoredAdapted, content: Content, change: Change): Content => {
@@ -188,8 +190,8 @@ const changed = (adapted: StoredAdapted, content: Content, change: Change): Cont
 
 /** Converts stored tensors to the content of adapter_model.safetensors. */
 export const peftContent = (adapted: StoredAdapted, stored: Content): Content =>
-  changed(adapted, stored, ({ written }, _, own) => written(own))
+  changed(adapted, stored, ({ written }, _, siteTensors) => written(siteTensors))
 
 /** Converts the content of adapter_model.safetensors to stored tensors. */
 export const storedContent = (adapted: StoredAdapted, content: Content): Content =>
-  changed(adapted, content, ({ read }, part, own) => read(part, own))
+  changed(adapted, content, ({ read }, part, siteTensors) => read(part, siteTensors))

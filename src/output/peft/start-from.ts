@@ -74,9 +74,9 @@ export const startFrom = (
         }
       }
     }
-    const unused = unusedBody(source, places)
-    if (unused.length > 0) {
-      const problems = unused.map((name) => `adapter_model.safetensors: ${name} has no place in this model`)
+    const unusedNames = unusedBody(source, places)
+    if (unusedNames.length > 0) {
+      const problems = unusedNames.map((name) => `adapter_model.safetensors: ${name} has no place in this model`)
       return yield* new PeftError({ source: source.source, problems })
     }
     const contents: Found = new Map(
@@ -113,15 +113,15 @@ const missingParts = (
   const moduleOf = ({ file, name }: Place) => `${file}: ${name.slice(0, name.lastIndexOf("."))}`
   const isListed = (module: string) => config.modulesToSave.some((name) => module.endsWith(`.${name}`))
   return [...Map.groupBy(places, moduleOf)].flatMap(([module, parts]) => {
-    const there = parts.filter((place) => storedAt(place) !== undefined)
+    const present = parts.filter((place) => storedAt(place) !== undefined)
     const why =
-      there.length > 0
-        ? `${there[0]!.name} is present`
+      present.length > 0
+        ? `${present[0]!.name} is present`
         : isListed(module)
           ? "modules_to_save lists its module"
           : undefined
     return parts.flatMap((place) =>
-      why === undefined || there.includes(place)
+      why === undefined || present.includes(place)
         ? []
         : `${place.file}: ${place.name} is missing, although ${why}: the file is damaged, or was not saved by PEFT; save the adapter again with save_pretrained`
     )
@@ -132,9 +132,11 @@ const sizeOf = (shape: ReadonlyArray<number>): number => shape.reduce((product, 
 
 /** Returns tensors of modules trained as a whole for which this model has no place. */
 const unusedBody = ({ section, tensors }: PeftAdapter, places: ReadonlyArray<Place>): ReadonlyArray<string> => {
-  const used = new Set(places.map(({ name }) => bareName(name)))
+  const modelNames = new Set(places.map(({ name }) => bareName(name)))
   const saved = (section["modulesToSave"] ?? []) as ReadonlyArray<string>
-  return [...tensors.keys()].filter((name) => !used.has(name) && saved.some((module) => name.startsWith(`${module}.`)))
+  return [...tensors.keys()].filter(
+    (name) => !modelNames.has(name) && saved.some((module) => name.startsWith(`${module}.`))
+  )
 }
 
 /** A change that is added to the weight of a layer of the head. */

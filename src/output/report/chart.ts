@@ -61,9 +61,9 @@ export const chartOptions = (
     ticks: { stroke: colours.grid, width: 1 },
     values: (_: uPlot, ticks: Array<number | null>) => {
       // a logarithmic axis over many decades has no room for each
-      const known = ticks.filter((tick) => tick !== null)
-      const every = Math.ceil(known.length / MOST_TICKS)
-      return ticks.map((tick) => (tick === null || known.indexOf(tick) % every > 0 ? "" : format(tick)))
+      const shownTicks = ticks.filter((tick) => tick !== null)
+      const every = Math.ceil(shownTicks.length / MOST_TICKS)
+      return ticks.map((tick) => (tick === null || shownTicks.indexOf(tick) % every > 0 ? "" : format(tick)))
     }
   }
   const wholeSteps = Array.from({ length: 10 }, (_, i) => 10 ** i).flatMap((power) => [power, 2 * power, 5 * power])
@@ -95,12 +95,12 @@ export const chartOptions = (
 export const described = ({ x, series }: Pick<Plot, "x" | "series">): string =>
   series
     .map(({ label, values }) => {
-      const known = values.flatMap((value, i) => (value === null ? [] : [{ value, step: x[i]! }]))
-      if (known.length === 0) return `${label}: no values.`
-      const first = known[0]!
-      const last = known.at(-1)!
-      if (known.length === 1) return `${label}: ${number(first.value)} at step ${first.step}.`
-      const all = known.map(({ value }) => value)
+      const points = values.flatMap((value, i) => (value === null ? [] : [{ value, step: x[i]! }]))
+      if (points.length === 0) return `${label}: no values.`
+      const first = points[0]!
+      const last = points.at(-1)!
+      if (points.length === 1) return `${label}: ${number(first.value)} at step ${first.step}.`
+      const all = points.map(({ value }) => value)
       return `${label}: ${number(first.value)} at step ${first.step}, ${number(last.value)} at step ${last.step}, between ${number(Math.min(...all))} and ${number(Math.max(...all))}.`
     })
     .join(" ")

@@ -15,11 +15,11 @@ export const drawPlots = (Chart: typeof uPlot, optionsOf: typeof chartOptions): 
   let drawn: Array<uPlot> = []
 
   const draw = (plot: Plot): uPlot => {
-    const place = document.getElementById(`plot-${plot.id}`)!
-    place.textContent = ""
-    const look = { isDark: dark.matches && !printing, width: printing ? 320 : place.clientWidth }
+    const container = document.getElementById(`plot-${plot.id}`)!
+    container.textContent = ""
+    const look = { isDark: dark.matches && !printing, width: printing ? 320 : container.clientWidth }
     const data = [plot.x, ...plot.series.map(({ values }) => values)] as unknown as uPlot.AlignedData
-    return new Chart(optionsOf(plot, look), data, place)
+    return new Chart(optionsOf(plot, look), data, container)
   }
 
   const drawAll = () => {
