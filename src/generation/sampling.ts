@@ -30,7 +30,7 @@ export const greedy: Sampling = { temperature: 0, topK: null, topP: 1, repetitio
 export const isGreedy = ({ temperature, repetitionPenalty }: Sampling): boolean =>
   temperature === 0 && repetitionPenalty === 1
 
-/** Samples a token. `seen`: tokens of the prompt and text so far. Draws one random number, or none at temperature 0. */
+/** Samples a token. `precedingIds`: tokens of the prompt and text so far. Draws one random number, or none at temperature 0. */
 export const sample = (
   logits: Float32Array,
   precedingIds: ReadonlyArray<number>,
@@ -49,7 +49,7 @@ export const sample = (
   return ids[ids.length - 1]!
 }
 
-/** Samples among the tokens whose bit in `allowed` is set (token i: bit i & 31 of element i >> 5). Returns null if no bit is set. */
+/** Samples among the tokens whose bit in `allowedIds` is set (token i: bit i & 31 of element i >> 5). Returns null if no bit is set. */
 export const sampleAmong = (
   logits: Float32Array,
   allowedIds: Uint32Array,

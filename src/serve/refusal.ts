@@ -33,7 +33,7 @@ export const wrongField = (param: string, reason: string, code?: string): Refusa
 /** Seconds that a client should wait before it retries. */
 export const AGAIN = 1
 
-/** Returns the rejection of a request for which there is no room. `held`: the limited resource. */
+/** Returns the rejection of a request for which there is no room. `resource`: the limited resource. */
 export const overloaded = (name: LimitName, resource: string): Refusal =>
   refusal(503, `too many ${resource}: with this one they exceed ${overLimit(name)}, or your share of it; retry later`, {
     code: "overloaded",
