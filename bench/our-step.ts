@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import { methods as adapters } from "../adapters/index.ts"
 import { mustBeDecided, OptimizerConfig } from "../schemas/index.ts"
 import type { Batch } from "../src/data/index.ts"
+import { inBfloat16 } from "../src/device/precision.ts"
 import { Device, inject, Models, platform, Training } from "../src/index.ts"
 import type { Model } from "../src/models/index.ts"
 import { fromConfig } from "../src/optimizers/index.ts"
@@ -89,6 +90,7 @@ export const measureOurs = (measurement: OurMeasurement): Promise<Omit<OurResult
     }
     return { methods: running.map(({ flop }, j) => ({ flop, steps: times[j]! })) }
   }).pipe(
+    (program) => (measurement.precision === "bfloat16" ? inBfloat16(program) : program),
     Effect.scoped,
     Effect.provide(Device.layer(measurement.device ?? "wasm", { threads: measurement.threads })),
     Effect.provide(platform),

@@ -62,6 +62,8 @@ export interface OurMeasurement extends Where {
   readonly rank?: number
   /** default "none" */
   readonly recompute?: "none" | "blocks"
+  /** default "float32" */
+  readonly precision?: "float32" | "bfloat16"
   /** which linear layers are adapted, as a plan says it; default "all-linear" */
   readonly targets?: "all-linear" | ReadonlyArray<string>
   /** the model's folder, where it is not MiniLM's */

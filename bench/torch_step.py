@@ -12,6 +12,7 @@ parser.add_argument("--length", type=int, required=True)
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--steps", type=int, default=5)
 parser.add_argument("--device", default="cpu")
+parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="bfloat16: autocast of the forward pass")
 parser.add_argument("--folder", default=os.path.join(os.path.dirname(__file__), "..", "examples", "models", "minilm"))
 options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)
@@ -37,8 +38,10 @@ times = []
 for _ in range(options.steps + 1):
     began = time.perf_counter()
     optimizer.zero_grad()
-    hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    torch.nn.functional.cross_entropy(head(hidden.mean(1)), labels).backward()
+    with torch.autocast(options.device.split(":")[0], torch.bfloat16, enabled=options.precision == "bfloat16"):
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+        loss = torch.nn.functional.cross_entropy(head(hidden.mean(1)), labels)
+    loss.backward()
     optimizer.step()
     if on_gpu:
         torch.cuda.synchronize()

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import { inject, type LoraOptions, lora } from "../../adapters/index.ts"
 import { mustBeDecided, type OptimizerConfig } from "../../schemas/index.ts"
 import { Device } from "../../src/device/index.ts"
+import { inBfloat16 } from "../../src/device/precision.ts"
 import { peakResidentBytes } from "../../src/device/wasm.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import type { WeightForm } from "../../src/numbers/index.ts"
@@ -31,6 +32,8 @@ export interface CausalMeasurement {
   readonly threads: number
   readonly weights: WeightForm
   readonly recompute: "none" | "blocks"
+  /** default "float32" */
+  readonly precision?: "float32" | "bfloat16"
   /** steps that are timed */
   readonly steps: number
 }
@@ -96,6 +99,7 @@ const measured = (source: string, { method, rank, batch, length, weights, recomp
 const [source, text] = process.argv.slice(2) as [string, string]
 const measurement = JSON.parse(text) as CausalMeasurement
 const result = await measured(source, measurement).pipe(
+  (program) => (measurement.precision === "bfloat16" ? inBfloat16(program) : program),
   Effect.scoped,
   Effect.provide(Device.layer(measurement.device ?? "wasm", { threads: measurement.threads })),
   Effect.provide(platform),
