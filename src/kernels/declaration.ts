@@ -175,7 +175,7 @@ export const layoutOf = (kernel: Kernel): Layout => {
 const nameOf = (kernel: { readonly name?: string } | string): string =>
   JSON.stringify(typeof kernel === "string" ? kernel : kernel?.name)
 
-/** Declares a kernel. Throws if its name is taken or two of its fields have the same name. */
+/** Declares a kernel. Throws if its name is taken or duplicate field name. */
 export const declareKernel = <
   const B extends BufferTypes,
   const W extends WordTypes,
@@ -188,8 +188,7 @@ export const declareKernel = <
   if (kernels.has(name)) throw new Error(`kernel ${name} is already declared`)
   const implicit = kernel.entry === undefined ? (split === undefined ? {} : IMPLICIT.split) : IMPLICIT.entry
   const all = [words, implicit, buffers].flatMap((types: EntryTypes) => Object.entries(types))
-  if (new Set(all.map(([field]) => field)).size < all.length)
-    throw new Error(`kernel ${name}: two of its fields have the same name`)
+  if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`kernel ${name}: duplicate field name`)
   const [fields, size] = placed(Object.fromEntries(all))
   const [entryFields, entrySize] = placed(entry)
   const className = kernel.structure ?? `${name[0]!.toUpperCase()}${name.slice(1)}`
@@ -215,7 +214,7 @@ export const refuseOthers = (
     const [type, value] = [declared[name]!, values[name]]
     if (value === undefined && typeof type !== "string" && type.optional) continue
     if (typeof type === "string" ? typeof value !== "number" : typeof value !== "object" || value === null) {
-      throw new Error(`${kernel}: ${what}: missing or invalid ${name}; ${listOf(declared, values)}`)
+      throw new Error(`${kernel}: ${what} lack ${name}; ${listOf(declared, values)}`)
     }
   }
   for (const name in values) {

@@ -40,9 +40,7 @@ export const installKernels = <Backend>(
   for (const [name, make] of Object.entries(replaced)) {
     const stock = tf.getKernel(name, backendName)
     if (stock === undefined)
-      throw new Error(
-        `tfjs' ${backendName} backend lacks ${name}: expected version ${TFJS_VERSION}, install exactly that version`
-      )
+      throw new Error(`tfjs' ${backendName} backend lacks ${name}: expected version ${TFJS_VERSION}`)
     tf.unregisterKernel(name, backendName)
     register(name, make(stock.kernelFunc as unknown as Kernel<Backend>))
     undo.push(() => {

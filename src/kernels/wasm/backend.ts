@@ -74,7 +74,7 @@ export const memoryOf = ({ wasmMemory, asm }: WasmModule): WebAssembly.Memory =>
   const memory = wasmMemory ?? asm?.memory
   if (memory === undefined) {
     throw new Error(
-      `tfjs' wasm module does not expose its memory: expected @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}, install exactly that version`
+      `tfjs' wasm module exposes no memory: expected @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}, install exactly that version`
     )
   }
   return memory

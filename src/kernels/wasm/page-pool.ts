@@ -33,8 +33,7 @@ const begin = (thread: typeof threadOf) => {
 const ready = (worker: Worker): Promise<void> =>
   new Promise((resolve, reject) => {
     worker.onmessage = () => resolve()
-    worker.onerror = ({ message }) =>
-      reject(new Error(`a worker failed: ${message || "the page may not run its script"}`))
+    worker.onerror = ({ message }) => reject(new Error(`a worker failed: ${message || "its script may not run here"}`))
   })
 
 /** Starts the workers of a page. Rejects, after terminating every worker, if they do not start within `timeout` milliseconds. */
@@ -49,7 +48,7 @@ export const pagePool =
     let timer: ReturnType<typeof setTimeout> | undefined
     try {
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`the workers did not start within ${timeout} ms`)), timeout)
+        timer = setTimeout(() => reject(new Error(`workers did not start in ${timeout} ms`)), timeout)
       })
       const started = Promise.all(workers.map(ready))
       workers.forEach((worker, i) => {

@@ -163,7 +163,7 @@ export const startEngine = async (
       chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work, farAddressOf)
     } while (words.buffer !== memory.buffer)
     const index = names.indexOf(kernel.name)
-    if (index < 0) throw new Error(`the wasm binaries lack the kernel ${kernel.name}: build them with bun run kernels`)
+    if (index < 0) throw new Error(`the wasm binaries lack ${kernel.name}: run bun run kernels`)
     compute(index, chunks, room)
     return chunks
   }

@@ -121,15 +121,11 @@ describe.skipIf(!webgpu.exists)("the webgpu engine", () => {
     onWebgpu((engine) => {
       const [x, y] = [tf.ones([5]), engine.output([5])]
       // @ts-expect-error: a word is missing
-      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1 }, 1)).toThrow(
-        "Line: words: missing or invalid start"
-      )
+      expect(() => engine.run(line, { x, y }, { size: 5, slope: 1 }, 1)).toThrow("Line: words lack start")
       // @ts-expect-error: a word too many
       expect(() => engine.run(line, { x, y }, { size: 5, slope: 1, start: 0, end: 1 }, 1)).toThrow("words: unknown end")
       // @ts-expect-error: a buffer is misspelt
-      expect(() => engine.run(line, { x, z: y }, { size: 5, slope: 1, start: 0 }, 1)).toThrow(
-        "buffers: missing or invalid y"
-      )
+      expect(() => engine.run(line, { x, z: y }, { size: 5, slope: 1, start: 0 }, 1)).toThrow("buffers lack y")
     }))
 
   test("a buffer that would be read and written at once is refused, with the program's name", () =>
