@@ -31,15 +31,11 @@ const Orthogonal = Schema.Struct({ kind: Schema.Literal("orthogonal") }).annotat
 const Pissa = Schema.Struct({
   kind: Schema.Literal("pissa"),
   iterations: Schema.optionalKey(
-    count(
-      1,
-      "Power iterations of a randomized SVD. Default: an exact SVD, which is slower for wide layers.",
-      "iterations"
-    )
+    count(1, "Power iterations of a randomized SVD. Default: an exact SVD, slower for wide layers.", "iterations")
   )
 }).annotate({ description: "A and B from the leading singular directions of W (arXiv 2404.02948)." })
 
-const batches = count(1, "Training batches used for the initialization.", "batches").pipe(withDefault(8))
+const batches = count(1, "Training batches for the initialization.", "batches").pipe(withDefault(8))
 
 const LoraGa = Schema.Struct({
   kind: Schema.Literal("lora-ga"),
@@ -71,10 +67,10 @@ const Gora = Schema.Struct({
   batches,
   gamma: positive("γ: the initial step is about γ times the gradient.").pipe(withDefault(0.05)),
   minRank: bound("Minimum rank per layer. Default: half of its rank in the plan."),
-  maxRank: bound("Maximum rank per layer. Default: four times its rank in the plan, limited by its smaller dimension.")
+  maxRank: bound("Maximum rank per layer. Default: four times its rank in the plan, at most its smaller dimension.")
 }).annotate({
   description:
-    "A random, B the negative gradient of the loss projected on the rows of A. Moves ranks to the layers with the largest weights times gradients (arXiv 2502.12171)."
+    "A random, B the negative gradient of the loss projected on the rows of A. Moves ranks to layers with the largest weights times gradients (arXiv 2502.12171)."
 })
 
 const Eva = Schema.Struct({
@@ -83,7 +79,7 @@ const Eva = Schema.Struct({
   rho: Schema.optionalKey(
     atLeast(
       1,
-      "ρ: moves ranks to the layers whose inputs they explain best, up to ρ times the rank in the plan. Default: 1, no redistribution."
+      "ρ: moves ranks to layers whose inputs they explain best, up to ρ times the rank in the plan. Default: 1, none moved."
     )
   )
 }).annotate({
@@ -152,7 +148,7 @@ export const initFacts = {
     paper: "2502.12171",
     calibration: ({ batches }) => ({ what: "gradient", batches }),
     subtracted: false,
-    startsAsBase: { holds: false, because: "which starts a gradient step away from the base model" }
+    startsAsBase: { holds: false, because: "which starts one gradient step away from the base model" }
   },
   eva: {
     label: "EVA",

@@ -32,7 +32,7 @@ import { type Rule, rule } from "./problems.ts"
 /** Schema of a dotted glob over layer names: `*` matches one segment, `**` any number, a plain name (`query`) every layer that ends in it. */
 export const SitePattern = text(
   'a layer pattern such as "encoder.layer.*.attention.**" or "query"',
-  "A dotted glob over layer names: * matches one segment, ** any number; a name without a dot matches every layer that ends in it."
+  "A dotted glob over layer names: * matches one segment, ** any number; without a dot, it matches the ends of names."
 ).annotate({ title: "SitePattern" })
 export type SitePattern = typeof SitePattern.Type
 
@@ -41,7 +41,7 @@ const patterns = (description: string) => listOf(1, SitePattern, "a list of one 
 /** Schema of the named sets of layers that exist in every model family. */
 export const TargetPreset = choice(
   ["all-linear", "attention", "mlp"],
-  "All linear layers of the blocks, or only those of the attention or the feed-forward part."
+  "All linear layers of the blocks, or those of the attention or the feed-forward part."
 )
 export type TargetPreset = typeof TargetPreset.Type
 
@@ -98,7 +98,7 @@ const selection = {
     "Different ranks or alphas for some targets; later entries win."
   ).pipe(withDefault([])),
   dropout: belowOne(
-    "Fraction of the adapter's inputs to drop during training, drawn per layer and batch; the rest is divided by 1 − dropout. Not applied to embeddings."
+    "Fraction of the adapter's inputs dropped in training, drawn per layer and batch; the rest is divided by 1 − dropout. Not for embeddings."
   ).pipe(withDefault(0)),
   modulesToSave
 }
@@ -129,8 +129,8 @@ export type DoraConfig = typeof DoraConfig.Type
 /** Schema of `adapter.budget` of AdaLoRA: when ranks are removed, as fractions of the run. */
 export const BudgetConfig = Schema.Struct({
   start: belowOne("Fraction of the steps before the first rank is removed.").pipe(withDefault(0.1)),
-  end: share("Fraction of the steps after which the ranks no longer change.").pipe(withDefault(0.7)),
-  every: count(1, "Steps between rank allocations; the last one is at the end of the budget.", "steps").pipe(
+  end: share("Fraction of the steps after which ranks no longer change.").pipe(withDefault(0.7)),
+  every: count(1, "Steps between rank allocations; the last is at the end of the budget.", "steps").pipe(
     withDefault(10)
   )
 }).annotate({ title: "Budget", description: "When AdaLoRA removes ranks." })
@@ -156,9 +156,9 @@ export const AdaloraConfig = Schema.Struct({
   alpha: positive("α; P diag(λ) Q is scaled by α/initialRank.").pipe(withDefault(16)),
   budget: BudgetConfig.pipe(withDefault({})),
   sensitivityBetas: sensitivityBetas.pipe(withDefault([0.85, 0.85])),
-  orthogonality: nonNegative(
-    "γ, weight of the orthogonality penalty: adds γ times the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all layers to the loss."
-  ).pipe(withDefault(0.5)),
+  orthogonality: nonNegative("γ: adds γ times the mean of ‖QQᵀ − I‖ and ‖PᵀP − I‖ over all layers to the loss.").pipe(
+    withDefault(0.5)
+  ),
   targets,
   exclude,
   dropout: selection.dropout,
@@ -175,7 +175,7 @@ export const VeraConfig = Schema.Struct({
   method: Schema.Literal("vera"),
   from,
   rank: integer(1, 4096, "r, rank of the shared matrices.").pipe(withDefault(256)),
-  dInitial: positive("Initial value of the trained vector d; b is initialized to 0.").pipe(withDefault(0.1)),
+  dInitial: positive("Initial value of the trained vector d; b starts at 0.").pipe(withDefault(0.1)),
   projectionKey: integer(0, 2 ** 32 - 1, "Seed of the random A and B; projection_prng_key in PEFT.").pipe(
     withDefault(0)
   ),
@@ -205,7 +205,7 @@ export type LohaConfig = typeof LohaConfig.Type
 /** Schema of `adapter` with `method: "full"`. */
 export const FullConfig = Schema.Struct({ method: Schema.Literal("full"), targets, exclude, modulesToSave }).annotate({
   title: "Full fine-tuning",
-  description: "Trains the weights and biases of the targets themselves."
+  description: "Trains the weights and biases of the targets."
 })
 export type FullConfig = typeof FullConfig.Type
 
@@ -275,9 +275,7 @@ export const methodFacts = {
     tag: "dora",
     label: "DoRA",
     paper: "2402.09353",
-    theorem: because(
-      "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes the effect of an update of A and B"
-    ),
+    theorem: because("whose weight is not W + s·BA: its rows are scaled to trained lengths"),
     factors: holds,
     trains: "parts"
   },
@@ -285,9 +283,7 @@ export const methodFacts = {
     tag: "adalora",
     label: "AdaLoRA",
     paper: "2303.10512",
-    theorem: because(
-      "which trains P, λ and Q under a penalty and sets entries of λ to 0: its weight is not a product of two freely trained factors"
-    ),
+    theorem: because("whose weight is not W + s·BA: P, λ and Q have a penalty, and entries of λ become 0"),
     factors: noFactors,
     trains: "parts"
   },
@@ -303,7 +299,7 @@ export const methodFacts = {
     tag: "loha",
     label: "LoHa",
     paper: "2108.06098",
-    theorem: because("whose update is the elementwise product of two products, not a single BA"),
+    theorem: because("whose weight is not W + s·BA: it has two products"),
     factors: because("which has two pairs of factors"),
     trains: "parts"
   }

@@ -92,7 +92,7 @@ export const TrainingSection = Schema.Struct({
     .pipe(withDefault("auto")),
   precision: choice(
     ["float32", "bfloat16"],
-    "Precision of products with frozen weights. \"bfloat16\": inputs and weights are rounded to bfloat16 and sums are float32, as in PyTorch's bf16 models, which is faster and changes losses by about 1e-3; on native, where the processor has AMX, AVX512-BF16 or arm64's BF16 instructions. Everything else stays float32."
+    'Precision of products with frozen weights. "bfloat16" rounds inputs and weights and sums in float32, as PyTorch\'s bf16 models do: faster, losses differ by about 1e-3; on native with AMX, AVX512-BF16 or arm64 BF16 instructions.'
   ).pipe(withDefault("float32")),
   deterministic: Schema.Boolean.annotate({
     expected: "true or false",

@@ -141,7 +141,7 @@ const placed = (types: EntryTypes): readonly [fields: ReadonlyArray<Field>, size
   let end = 0
   const fields = Object.entries(types).map(([name, type]): Field => {
     const word = typeof type === "string"
-    const own = word ? type : type.far === true ? "far" : "buffer"
+    const own = word ? type : type.far ? "far" : "buffer"
     const size = isWide(own) ? 2 : 1
     const at = Math.ceil(end / size) * size
     end = at + size
@@ -175,7 +175,7 @@ export const layoutOf = (kernel: Kernel): Layout => {
 const nameOf = (kernel: { readonly name?: string } | string): string =>
   JSON.stringify(typeof kernel === "string" ? kernel : kernel?.name)
 
-/** Declares a kernel. Throws if its name is taken or duplicate field name. */
+/** Declares a kernel. Throws if its name is taken or two of its fields have the same name. */
 export const declareKernel = <
   const B extends BufferTypes,
   const W extends WordTypes,
@@ -188,7 +188,7 @@ export const declareKernel = <
   if (kernels.has(name)) throw new Error(`kernel ${name} is already declared`)
   const implicit = kernel.entry === undefined ? (split === undefined ? {} : IMPLICIT.split) : IMPLICIT.entry
   const all = [words, implicit, buffers].flatMap((types: EntryTypes) => Object.entries(types))
-  if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`kernel ${name}: duplicate field name`)
+  if (new Set(all.map(([field]) => field)).size < all.length) throw new Error(`kernel ${name}: duplicate field`)
   const [fields, size] = placed(Object.fromEntries(all))
   const [entryFields, entrySize] = placed(entry)
   const className = kernel.structure ?? `${name[0]!.toUpperCase()}${name.slice(1)}`

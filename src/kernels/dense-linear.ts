@@ -41,9 +41,9 @@ const reference =
 
 /** One product, which starts at the bias; in float32 if W is trained. */
 const wasm =
-  (form: Form, isTrained = false) =>
+  (form: Form, rest: Pick<Product, "operands"> = {}) =>
   ({ x, bias, ...weight }: Readonly<Record<Input, TensorInfo>>, _: object, engine: WasmEngine) => [
-    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(bias), isTrained })
+    product(engine, { kind: "nt", form, a: x, weight, n: weight.W.shape[0]!, start: startOf(bias), ...rest })
   ]
 
 /** The same in one dispatch. */
@@ -55,40 +55,26 @@ const webgpu =
     return [programs().multiplyOnWebgpu(engine, { kind: "nt", m, n, k, a: x, ...weightOnWebgpu(form, weight), bias })]
   }
 
-interface WithWeight extends Pick<Product, "start"> {
+interface WithWeight extends Pick<Product, "start" | "operands"> {
   readonly kind: "nt" | "nn"
   readonly form: Form
   readonly a: TensorInfo
   readonly weight: WeightInputs<TensorInfo>
   readonly n: number
-  readonly isTrained?: boolean
 }
 
-const product = (
-  engine: WasmEngine,
-  { kind, form, a, weight, n, start = "zero", isTrained = false }: WithWeight
-): TensorInfo => {
+const product = (engine: WasmEngine, { kind, form, a, weight, n, ...rest }: WithWeight): TensorInfo => {
   const [m, k] = a.shape as [number, number]
   const out = engine.output([m, n])
-  const { operands, ...b } = weightOperand(engine, form, weight)
-  multiply(engine, {
-    kind,
-    m,
-    n,
-    k,
-    a: matrixOf(engine, a),
-    ...b,
-    c: matrixOf(engine, out),
-    start,
-    operands: isTrained ? 0 : operands
-  })
+  const c = matrixOf(engine, out)
+  multiply(engine, { kind, m, n, k, a: matrixOf(engine, a), ...weightOperand(engine, form, weight), c, ...rest })
   return out
 }
 
 const dense = defineKernel<Input, object>({
   name: "DenseLinear",
   reference: reference("f32"),
-  wasm: wasm("f32", true),
+  wasm: wasm("f32", { operands: 0 }),
   webgpu: webgpu("f32"),
   inputsToSave: ["x", "W"],
   gradient: ([dy], [x, W]) => ({

@@ -58,7 +58,7 @@ const headOf = (engine: WasmEngine, form: Form, { hidden, labels, ...weight }: I
   labels,
   classes: weight.W.shape[0]!,
   ...weightOperand(engine, form, weight),
-  ...(form === "f32" ? { operands: 0 } : {})
+  ...(form === "f32" && { operands: 0 })
 })
 
 /** What programs on webgpu read. */

@@ -23,7 +23,7 @@ import {
 import { type Factors, theoremThrough, type Whitening, type XChoice } from "./lora-pro-theorem.ts"
 import { bounded, groupsOf, listed, named } from "./tensor-lists.ts"
 import { cutItems, fitting } from "./wasm/cuts.ts"
-import { successorOf, type WasmEngine } from "./wasm/engine.ts"
+import type { WasmEngine } from "./wasm/engine.ts"
 import { ALIGNED, codeOf, costOfPairs, inPanels, type PairSizes, scratchOfPairs, wholePanels } from "./wasm/lora-pro.ts"
 import type { WebgpuEngine } from "./webgpu/engine.ts"
 import { programs } from "./webgpu/loaded.ts"
@@ -76,6 +76,8 @@ const betweenOf = (sizes: PairSizes) => {
 const sumOf = (numbers: ReadonlyArray<number>): number => numbers.reduce((sum, n) => sum + n, 0)
 const floatsBetween = (sizes: PairSizes): number => sumOf(Object.values(betweenOf(sizes)))
 
+const [state, nextState] = [far(read("f32")), far(write("f32"))]
+
 const kernelOf = (name: string) =>
   declareKernel({
     name,
@@ -84,7 +86,7 @@ const kernelOf = (name: string) =>
     words: { x: "u32", b1: "f32", b2: "f32", c: "f32", e: "f32" },
     entry: {
       ...PAIR_ENTRY,
-      ...({ M: far(read("f32")), V: far(read("f32")), nextM: far(write("f32")), nextV: far(write("f32")) } as const),
+      ...({ M: state, V: state, nextM: nextState, nextV: nextState } as const),
       ...writes("f32", "left", "right", "packed", "transposed", "tall", "parts"),
       /** perPart: rows of a part */
       ...({ scale: "f32", perPart: "u32" } as const)
@@ -100,8 +102,8 @@ const KERNELS = {
 const entryOf = (group: ReadonlyArray<TensorInfo>, scale: number, engine: WasmEngine) => {
   const pair = pairEntry(group)
   const [M, V] = group.slice(PAIR_INPUTS) as [TensorInfo, TensorInfo]
-  const [dA, dB] = [engine.output(pair.A.shape), engine.output(pair.B.shape)]
-  const outputs = { dA, dB, nextM: successorOf(engine, M), nextV: successorOf(engine, V) }
+  const [dA, dB, nextM, nextV] = [pair.A, pair.B, M, V].map((before) => engine.output(before.shape, before))
+  const outputs = { dA: dA!, dB: dB!, nextM: nextM!, nextV: nextV! }
   return { ...pair, M, V, ...outputs, scale, perPart: partsOf(pair)[0] }
 }
 

@@ -227,10 +227,8 @@ const uploadedTensors = (
     yield* forEachTensorOfFirst(stored, ({ data, shape }, tensor) =>
       Effect.sync(() => {
         if (!isWanted(tensor)) return
-        const uploadedTensor = tensor.name.startsWith("optimizer.")
-          ? stateTensor(data, shape)
-          : tf.tensor(data, [...shape])
-        uploaded.set(tensor.name, uploadedTensor)
+        const upload = tensor.name.startsWith("optimizer.") ? stateTensor : tf.tensor
+        uploaded.set(tensor.name, upload(data, [...shape]))
       })
     ).pipe(Effect.mapError((error) => (error instanceof RankError ? error : unreadable(folder, error))))
     return uploaded

@@ -286,14 +286,8 @@ describe.each(Object.entries(cases))("%s", (_name, { bad, good, says }) => {
 })
 
 test.each([
-  [
-    "dora",
-    "whose weight is not W + s·BA: its rows are scaled to trained lengths, which changes the effect of an update of A and B"
-  ],
-  [
-    "adalora",
-    "which trains P, λ and Q under a penalty and sets entries of λ to 0: its weight is not a product of two freely trained factors"
-  ],
+  ["dora", "whose weight is not W + s·BA: its rows are scaled to trained lengths"],
+  ["adalora", "whose weight is not W + s·BA: P, λ and Q have a penalty, and entries of λ become 0"],
   ["full", "which does not train factors A and B"],
   ["none", "which does not train factors A and B"]
 ])("neither lora-pro nor riemannian with %s, and the reason", (method, reason) => {

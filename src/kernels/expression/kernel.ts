@@ -24,11 +24,10 @@
  */
 import type { Tensor, TensorInfo } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
-import { declareKernel, far, read, write } from "../declaration.ts"
+import { declareKernel, read, write } from "../declaration.ts"
 import { defineKernel, type KernelDefinition } from "../kernel.ts"
 import { groupsOf, listed, named, sizeOf } from "../tensor-lists.ts"
 import { runLists } from "../wasm/cuts.ts"
-import { successorOf } from "../wasm/engine.ts"
 import { programs } from "../webgpu/loaded.ts"
 import {
   type ColumnKernel,
@@ -149,9 +148,9 @@ export const list = <
     readonly state?: Readonly<Partial<Record<NoInfer<Write>, Read>>>
   }
 ): ((lists: Lists<Read, Scalar>, words: Attributes<W>) => Lists<Write>) => {
-  const { name, reads, scalars = [], state = {} } = body
-  const replaced: Readonly<Record<string, Read | undefined>> = state
-  const farNames = [...Object.keys(replaced), ...Object.values(replaced)]
+  const { name, reads, scalars = [] } = body
+  const state: Readonly<Record<string, Read | undefined>> = body.state ?? {}
+  const farNames = Object.entries(state).flat()
   const sources = { ...all(scalars, () => "scalar"), ...all(reads, () => "buffer") }
   const { buffers, ...rest } = expressionOf(body, sources as Record<Read | Scalar, "scalar" | "buffer">)
   const expression: ExpressionKernel = {
@@ -164,7 +163,7 @@ export const list = <
       entry: {
         ...all(
           Object.keys(buffers).filter((buffer) => !scalars.includes(buffer as Scalar)),
-          (buffer) => (farNames.includes(buffer) ? far(buffers[buffer]!) : buffers[buffer]!)
+          (buffer) => ({ ...buffers[buffer]!, far: farNames.includes(buffer) })
         ),
         size: "u32"
       }
@@ -195,8 +194,7 @@ export const list = <
         const first = tensors[reads[0]!]!
         const entry: Record<string, TensorInfo> = { ...tensors }
         for (const name of writes) {
-          const before = replaced[name]
-          entry[name] = before === undefined ? engine.output(first.shape) : successorOf(engine, tensors[before]!)
+          entry[name] = engine.output(first.shape, tensors[state[name]!])
           outputs.push(entry[name])
         }
         return Object.assign(entry, { size: sizeOf(first) })

@@ -1,6 +1,6 @@
 /** Replaces a wasm module's kernels with native ones, on its memory. `library.ts` opens the library; pages load neither. */
 import type { Foreign, Pointer } from "../../ffi/index.ts"
-import type { Bfloat16, Outside, WasmEngine } from "../wasm/engine.ts"
+import type { Bfloat16, Buffer, Outside, WasmEngine } from "../wasm/engine.ts"
 import type { PrivateMemory } from "./outside.ts"
 import { NATIVE_CUTS } from "./product-cuts.ts"
 
@@ -28,10 +28,10 @@ export interface NativeLibrary {
 export interface Heap {
   readonly file: string
   /** what an engine has of the library instead of the module */
-  readonly engine: Pick<WasmEngine, "cuts" | "mapFile" | "bfloat16" | "outside">
+  readonly engine: Pick<WasmEngine, "cuts" | "mapFile" | "bfloat16" | "outside"> & Partial<Pick<WasmEngine, "output">>
   pointer: Pointer
-  /** machine address of `pointer` */
-  base: number
+  /** Returns the address of a buffer outside of the heap, from where the heap begins; undefined: it lies in it. */
+  readonly farAddressOf: (buffer: Buffer) => number | undefined
   /** Must be called after the memory has grown, since its address may change. */
   readonly moved: () => void
   /** Returns the kernels of a wasm module, with those that the library also has replaced by the library's. */
@@ -46,14 +46,18 @@ export const heapOf = (
   memory: WebAssembly.Memory,
   outside?: Outside
 ): Heap => {
+  let base = 0
   const heap: Heap = {
     file,
-    engine: { cuts: NATIVE_CUTS, mapFile, bfloat16, outside },
+    engine: { cuts: NATIVE_CUTS, mapFile, bfloat16, outside, ...(outside && { output: outside.output }) },
     pointer: undefined,
-    base: 0,
+    farAddressOf: (buffer) => {
+      const address = "address" in buffer ? undefined : outside?.addressOf(buffer)
+      return address === undefined ? undefined : address - base
+    },
     moved: () => {
       heap.pointer = pointerTo(new Uint8Array(memory.buffer))
-      heap.base = addressOf(heap.pointer)
+      base = addressOf(heap.pointer)
     },
     inPlaceOf: (kernels, names) =>
       kernels.map((kernel, i) => {

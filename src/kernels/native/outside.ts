@@ -23,6 +23,8 @@ interface Held {
 }
 
 const FLOAT = 4
+/** Values from which a tensor lies outside: it takes whole pages there, and the heap has room for small ones. */
+const LARGE = 2 ** 18
 
 /**
  * A step makes the next state before it disposes the last one, so memory that was freed is kept for the next step, which saves a page fault for
@@ -114,7 +116,11 @@ export const outsideOf = (backend: WasmBackend, pages: PrivateMemory): Outside =
   }
   return {
     addressOf: ({ dataId }) => outside.addressOf(dataId),
-    output: (shape) => outside.make(shape),
-    tensor: (shape, values) => outside.make(shape, values ?? "zeros")
+    output: (shape, before) =>
+      before === undefined || outside.addressOf(before.dataId) === undefined
+        ? backend.makeOutput(shape, "float32")
+        : outside.make(shape),
+    tensor: (shape, values) =>
+      util.sizeFromShape([...shape]) < LARGE ? undefined : outside.make(shape, values ?? "zeros")
   }
 }

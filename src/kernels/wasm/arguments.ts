@@ -36,11 +36,11 @@ export const writeArguments = (
   buffers: Readonly<Record<string, Buffer | undefined>>,
   words: Readonly<Record<string, number>>,
   { entries = [], perChunk = 0, chunks = 1 }: Work<EntryTypes>,
-  farAddressOf = addressOf
+  farAddressOf?: (buffer: Buffer) => number | undefined
 ): number => {
   const { name, split, entry = {} } = kernel
   const size = layout.size + entries.length * layout.entrySize
-  if (size > MOST_WORDS) throw new Error(`${name}: ${size} argument words exceed ${MOST_WORDS}`)
+  if (size > MOST_WORDS) throw new Error(`${name}: ${size} words exceed ${MOST_WORDS}`)
 
   /** Whether the values are those of the fields, no less and no more. */
   const write = (fields: ReadonlyArray<Field>, start: number, values: Values): boolean => {
@@ -54,7 +54,7 @@ export const writeArguments = (
       }
       if (type === "buffer" || type === "far") {
         if (typeof value !== "object" || value === null) return false
-        const address = type === "far" ? farAddressOf(value) : addressOf(value)
+        const address = (type === "far" ? farAddressOf?.(value) : undefined) ?? addressOf(value)
         i32[start + at] = address
         if (type === "far") i32[start + at + 1] = Math.floor(address / 2 ** 32)
       } else if (typeof value !== "number") return false

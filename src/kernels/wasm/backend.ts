@@ -63,7 +63,7 @@ export const wasmBackend = (backend: KernelBackend): WasmBackend => {
   ]
   if (absent.length > 0) {
     throw new Error(
-      `tfjs' wasm backend lacks ${absent.join(", ")}: expected @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}, install exactly that version`
+      `tfjs' wasm backend lacks ${absent.join(", ")}: install @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}`
     )
   }
   return it
@@ -73,9 +73,7 @@ export const wasmBackend = (backend: KernelBackend): WasmBackend => {
 export const memoryOf = ({ wasmMemory, asm }: WasmModule): WebAssembly.Memory => {
   const memory = wasmMemory ?? asm?.memory
   if (memory === undefined) {
-    throw new Error(
-      `tfjs' wasm module exposes no memory: expected @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}, install exactly that version`
-    )
+    throw new Error(`tfjs' wasm module has no memory: install @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}`)
   }
   return memory
 }

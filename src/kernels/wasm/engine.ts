@@ -47,15 +47,10 @@ export interface Bfloat16 {
 export interface Outside {
   /** Returns the machine address of a tensor; undefined: it lies in the heap. */
   readonly addressOf: (tensor: TensorInfo) => number | undefined
-  /** Creates a float32 tensor with undefined contents. */
-  readonly output: (shape: ReadonlyArray<number>) => Tensor
-  /** Creates a float32 tensor of these values, or of zeros. */
-  readonly tensor: (shape: ReadonlyArray<number>, values?: Float32Array) => Tensor
+  readonly output: WasmEngine["output"]
+  /** Creates a float32 tensor of these values, or of zeros; undefined for a small one, which the heap has room for. */
+  readonly tensor: (shape: ReadonlyArray<number>, values?: Float32Array) => Tensor | undefined
 }
-
-/** Returns a float32 tensor with undefined contents and the shape of `before`, which it replaces: where that one lies. */
-export const successorOf = (engine: WasmEngine, before: TensorInfo): TensorInfo =>
-  engine.outside?.addressOf(before) === undefined ? engine.output(before.shape) : engine.outside.output(before.shape)
 
 /** Engine that runs kernels on a wasm backend's memory. */
 export interface WasmEngine {
@@ -76,8 +71,8 @@ export interface WasmEngine {
   readonly address: (buffer: Buffer) => number
   /** Memory outside of the heap, which ends at 4 GiB; absent if the kernels reach none. */
   readonly outside?: Outside | undefined
-  /** Creates a float32 tensor with undefined contents. */
-  readonly output: (shape: ReadonlyArray<number>) => TensorInfo
+  /** Creates a float32 tensor with undefined contents; outside of the heap if `before` lies there, which it replaces. */
+  readonly output: (shape: ReadonlyArray<number>, before?: TensorInfo) => TensorInfo
   /** Disposes a tensor of `output` that is not returned to a caller. */
   readonly dispose: (tensor: TensorInfo) => void
   /** Copies bytes from one address to another. */

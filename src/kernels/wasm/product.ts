@@ -128,7 +128,7 @@ export const multiply = (engine: WasmEngine, product: Product): void => {
   const { outer, inner } = batch
   const matrices = outer * inner
   if (scale !== 1 && (start !== "zero" || second !== undefined))
-    throw new Error(`${kind}: a scale requires a product that starts at zero and has no second pair`)
+    throw new Error(`${kind}: a scale needs a start at zero and no second pair`)
   if (m === 0 || n === 0 || matrices === 0) return
   const [rows, columns] = engine.cuts.chunk(product, matrices, engine.threads)
   const [from, bias] = start === "zero" ? [0, undefined] : start === "there" ? [2, undefined] : [1, start.bias]

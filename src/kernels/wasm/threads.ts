@@ -82,7 +82,7 @@ const finish = (words: Int32Array, chunks: number): void => {
   while (true) {
     const done = Atomics.load(words, Word.DONE)
     if (done === chunks) return
-    if (Atomics.load(words, Word.FAILED) !== 0) throw new Error("a wasm kernel failed in a worker")
+    if (Atomics.load(words, Word.FAILED) !== 0) throw new Error("a kernel failed in a worker")
     Atomics.wait(words, Word.DONE, done, NAP)
   }
 }
@@ -118,12 +118,6 @@ export const startEngine = async (
   const addressOf: WasmEngine["address"] = (buffer) =>
     "address" in buffer ? buffer.address : backend.dataIdMap.get(buffer.dataId).memoryOffset
 
-  /** From where the heap begins. */
-  const farAddressOf: WasmEngine["address"] = (buffer) => {
-    const outside = "address" in buffer ? undefined : native?.engine.outside?.addressOf(buffer)
-    return outside === undefined ? addressOf(buffer) : outside - native!.base
-  }
-
   const prepare = (scratchBytes: number): readonly [at: number, bytes: number] => {
     const ensured = scratch.ensure(scratchBytes)
     // memory that has grown has another buffer
@@ -155,15 +149,12 @@ export const startEngine = async (
 
   const run: WasmEngine["run"] = (kernel, buffers, values, work = {}) => {
     const layout = layoutOf(kernel)
-    let room: ReturnType<typeof prepare>
-    let chunks: number
-    // a buffer from outside makes the memory grow
-    do {
-      room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
-      chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work, farAddressOf)
-    } while (words.buffer !== memory.buffer)
+    const room = prepare(kernel.scratch?.(values) ?? work.scratch ?? 0)
+    const chunks = writeArguments(views, addressOf, layout, kernel, buffers, values, work, native?.farAddressOf)
+    // the memory has grown for a buffer that lay outside
+    if (words.buffer !== memory.buffer) return run(kernel, buffers, values, work)
     const index = names.indexOf(kernel.name)
-    if (index < 0) throw new Error(`the wasm binaries lack ${kernel.name}: run bun run kernels`)
+    if (index < 0) throw new Error(`no kernel ${kernel.name}: run bun run kernels`)
     compute(index, chunks, room)
     return chunks
   }
@@ -171,11 +162,11 @@ export const startEngine = async (
   return {
     engine: {
       cuts: WASM_CUTS,
-      ...native?.engine,
       threads,
       run,
       address: addressOf,
       output: (shape) => backend.makeOutput(shape, "float32"),
+      ...native?.engine,
       dispose: ({ dataId }) => {
         backend.disposeData(dataId)
       },

@@ -86,7 +86,7 @@ export const webgpuBackend = (backend: KernelBackend): WebgpuBackend => {
   ]
   if (absent.length > 0) {
     throw new Error(
-      `tfjs' webgpu backend lacks ${absent.join(", ")}: expected @tensorflow/tfjs-backend-webgpu ${TFJS_VERSION}, install exactly that version`
+      `tfjs' webgpu backend lacks ${absent.join(", ")}: install @tensorflow/tfjs-backend-webgpu ${TFJS_VERSION}`
     )
   }
   return it

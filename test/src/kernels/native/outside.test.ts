@@ -86,7 +86,7 @@ const STEPS: Readonly<Record<string, (zeros: typeof inside) => ReturnType<typeof
 for (const [name, run] of Object.entries(STEPS))
   test(`${name} has the same bits with its state in the heap and outside`, () =>
     onNative(() => {
-      const [own, other] = [run(stateZeros), run(inside)]
+      const [own, other] = [run((shape) => stateZeros([...shape])), run(inside)]
       expect([own.outside, other.outside]).toEqual([true, false])
       expect(own.bits).toEqual(other.bits)
       expect(own.bits.every((bits) => bits.some((word) => word !== 0))).toBe(true)
@@ -134,7 +134,7 @@ test("memory is given back with its tensors, and kept for the next step up to wh
         privateMemory!.free(address, bytes)
       }
     })
-    const make = () => Array.from({ length: 3 }, () => outside.tensor(SHAPE, new Float32Array(640 * 512).fill(1)))
+    const make = () => Array.from({ length: 3 }, () => outside.tensor(SHAPE, new Float32Array(640 * 512).fill(1))!)
     let state = make()
     for (let step = 0; step < 4; step++) {
       const next = make()
@@ -144,7 +144,7 @@ test("memory is given back with its tensors, and kept for the next step up to wh
     }
     expect(
       outside
-        .tensor(SHAPE)
+        .tensor(SHAPE)!
         .dataSync()
         .every((value) => value === 0)
     ).toBe(true)
