@@ -60,7 +60,7 @@ export const whiteningsFor = (
 ): ReadonlyArray<Whitening> => {
   if (whitenings.length === pairs.length) return whitenings
   throw new Error(
-    `${transform}: ${pairs.length} factor pairs, but the state was refreshed for ${whitenings.length}; ` +
+    `${transform}: ${pairs.length} factor pairs, but ${whitenings.length} refreshed; ` +
       "run refresh(state, params) before update"
   )
 }

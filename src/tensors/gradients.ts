@@ -121,7 +121,7 @@ const dysOf = ({ kernelName, outputs }: TapeNode, gradientOf: Gradients): Readon
   if (dys.length <= count) return dys
   const any = dys.slice(0, count).find((dy) => dy !== null)
   if (any === undefined || dys.slice(count).some((dy) => dy !== null))
-    throw new Error(`${kernelName} has a gradient for its first ${count === 1 ? "output" : `${count} outputs`} alone`)
+    throw new Error(`${kernelName} has a gradient for the first ${count} of its outputs`)
   return dys.map((dy, i) => (i < count ? dy : any))
 }
 

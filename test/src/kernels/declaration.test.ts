@@ -46,7 +46,7 @@ test("a kernel that is misspelt, undeclared or in no binary throws", () =>
       '"ofThisTest" is not a declared kernel'
     )
     expect(() => engine.run(kernel, { x, y }, { size: 3, scale: 1 })).toThrow("no kernel ofThisTest")
-    expect(() => engine.run(kernel, { x, further: x, y }, { size: 3, scale: 1 })).toThrow("lack ofThisTest")
+    expect(() => engine.run(kernel, { x, further: x, y }, { size: 3, scale: 1 })).toThrow("no kernel ofThisTest")
   }))
 
 test("a name is declared once", () => {
