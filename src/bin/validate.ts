@@ -5,7 +5,6 @@ import * as Result from "effect/Result"
 import type { RunPlan } from "../../schemas/index.ts"
 import { printable } from "../boundary/index.ts"
 import type { RenderedSample } from "../data/causal/index.ts"
-import { bfloat16On, currentRuntime } from "../device/index.ts"
 import {
   describeJudged,
   describePlan,
@@ -54,11 +53,17 @@ const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds 
     return { text: `${described}\n${sampleText(sample)}`, json: { ...json, sample } }
   }).pipe(Effect.scoped)
 
+/** Loaded for plans that ask for it. */
+const instructionsHere = Effect.gen(function* () {
+  const { bfloat16On, currentRuntime } = yield* Effect.promise(() => import("../device/index.ts"))
+  return yield* Effect.flatMap(currentRuntime, bfloat16On)
+})
+
 /** A plan may be validated on a machine and run on another. */
 const precisionNote = ({ training }: RunPlan) =>
   training.precision === "float32"
     ? Effect.succeed([])
-    : Effect.map(Effect.flatMap(currentRuntime, bfloat16On), (instructions) =>
+    : Effect.map(instructionsHere, (instructions) =>
         instructions.length > 0
           ? []
           : [

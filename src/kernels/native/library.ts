@@ -1,4 +1,5 @@
 /** Opens the library of native kernels (`c/`) for this platform. */
+import { byteSize } from "../../boundary/index.ts"
 import { type Foreign, foreign, openSystemLibrary } from "../../ffi/index.ts"
 import type { NativeLibrary } from "./heap.ts"
 import type { PrivateMemory } from "./outside.ts"
@@ -97,9 +98,7 @@ const privateMemoryOf = (runtime: Foreign): PrivateMemory | undefined => {
         const address = at === null ? 0 : addressOf(at)
         // −1 is a failure
         if (address === 0 || address > Number.MAX_SAFE_INTEGER)
-          throw new Error(
-            `the system gives no ${Math.ceil(bytes / 1e6)} MB of memory for a tensor of ${bytes / 4} numbers`
-          )
+          throw new Error(`cannot allocate ${byteSize(bytes)} of memory for a tensor`)
         return address
       },
       free: (address, bytes) => void munmap(pointer(address), bytes),

@@ -133,7 +133,7 @@ test("rate 0 keeps all, and no rate outside [0, 1) is taken", () =>
     const x = tf.tensor1d(normals(5, "x"))
     expect(await dropout(x, { rate: 0, seed: 1, offset: 2 }).data()).toEqual(normals(5, "x"))
     for (const rate of [1, -0.1, Number.NaN])
-      expect(() => dropout(x, { rate, seed: 0, offset: 0 })).toThrow("not in [0, 1)")
+      expect(() => dropout(x, { rate, seed: 0, offset: 0 })).toThrow("expected a number in [0, 1)")
     await expectNoLeak(() => dropout(x, { rate: 0, seed: 1, offset: 2 }).dispose())
     x.dispose()
   }))
