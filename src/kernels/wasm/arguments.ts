@@ -52,11 +52,12 @@ export const writeArguments = (
         i32[start + at] = 0
         continue
       }
-      if (type === "buffer" || type === "far") {
+      const isFar = type === "far"
+      if (isFar || type === "buffer") {
         if (typeof value !== "object" || value === null) return false
-        const address = (type === "far" ? farAddressOf?.(value) : undefined) ?? addressOf(value)
+        const address = (isFar ? farAddressOf?.(value) : undefined) ?? addressOf(value)
         i32[start + at] = address
-        if (type === "far") i32[start + at + 1] = Math.floor(address / 2 ** 32)
+        if (isFar) i32[start + at + 1] = Math.floor(address / 2 ** 32)
       } else if (typeof value !== "number") return false
       else if (type === "f32") f32[start + at] = value
       else if (type === "f64") f64[(start + at) / 2] = value

@@ -73,7 +73,7 @@ export const wasmBackend = (backend: KernelBackend): WasmBackend => {
 export const memoryOf = ({ wasmMemory, asm }: WasmModule): WebAssembly.Memory => {
   const memory = wasmMemory ?? asm?.memory
   if (memory === undefined) {
-    throw new Error(`tfjs' wasm module has no memory: install @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}`)
+    throw new Error(`tfjs' wasm backend lacks its memory: install @tensorflow/tfjs-backend-wasm ${TFJS_VERSION}`)
   }
   return memory
 }
