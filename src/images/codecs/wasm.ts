@@ -5,7 +5,7 @@ import { Refused } from "../refused.ts"
 
 const fetched = async (url: URL): Promise<ArrayBuffer> => {
   const response = await fetch(url)
-  if (!response.ok) throw new Error(`${url.href}: the server responded with ${response.status}`)
+  if (!response.ok) throw new Error(`${url.href}: HTTP status ${response.status}`)
   return response.arrayBuffer()
 }
 

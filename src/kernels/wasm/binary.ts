@@ -15,7 +15,7 @@ const modules = new Map<string, Promise<WebAssembly.Module>>()
 
 const fetched = async (url: URL): Promise<ArrayBuffer> => {
   const response = await fetch(url)
-  if (!response.ok) throw new Error(`${url.href}: the server responded with ${response.status}`)
+  if (!response.ok) throw new Error(`${url.href}: HTTP status ${response.status}`)
   return response.arrayBuffer()
 }
 

@@ -33,7 +33,7 @@ const begin = (thread: typeof threadOf) => {
 const ready = (worker: Worker): Promise<void> =>
   new Promise((resolve, reject) => {
     worker.onmessage = () => resolve()
-    worker.onerror = ({ message }) => reject(new Error(`a worker failed: ${message || "its script may not run here"}`))
+    worker.onerror = ({ message }) => reject(new Error(`a worker failed: ${message || "its script was blocked"}`))
   })
 
 /** Starts the workers of a page. Rejects, after terminating every worker, if they do not start within `timeout` milliseconds. */
