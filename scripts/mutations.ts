@@ -215,8 +215,8 @@ export const mutations: ReadonlyArray<Mutation> = [
   },
   {
     room: "src/data",
-    text: "kept: order.slice(size).sort()",
-    replacement: "kept: order.slice(0).sort()",
+    text: "trainRows: order.slice(size).sort()",
+    replacement: "trainRows: order.slice(0).sort()",
     breaks: "rows that are held out are trained on",
     caughtBy: "test/src/data/order.test.ts"
   },

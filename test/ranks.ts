@@ -45,7 +45,7 @@ export const ranksInProcess = (size: number) => {
       gather: (own) => Effect.map(meet(own), (all) => (rank === 0 ? all : [])),
       broadcast: (own) => Effect.map(meet(rank === 0 ? own : new Uint8Array()), ([first]) => first!.slice()),
       barrier: Effect.asVoid(meet(new Uint8Array())),
-      stop: { asked: false, agreed: false }
+      stop: { requested: false, agreed: false }
     }
   })
   const onRank =

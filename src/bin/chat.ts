@@ -41,7 +41,7 @@ const fitted = (talk: Conversation, maxTokens: number, maxLength: number) =>
     return { now, prompt }
   })
 
-export const chat = ({ model, tools, system, base, device, threads, ...given }: Given<typeof chatFlags>) =>
+export const chat = ({ model, tools, system, base, device, threads, ...writingFlags }: Given<typeof chatFlags>) =>
   Effect.gen(function* () {
     const { adapted, system: trained } = yield* openWriting(model, base)
     const { tokenizer, maxLength } = adapted.model
@@ -51,13 +51,13 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
       tools: use?.tools ?? []
     })
     const { typed, messages, ask, stopped } = yield* dialogue
-    const options = { ...optionsOf(given), promptCache: yield* promptCache, special: use !== undefined }
+    const options = { ...optionsOf(writingFlags), promptCache: yield* promptCache, special: use !== undefined }
     /** Prints the reply while it is generated. Returns the conversation with the message and the reply. */
     const replied = (before: Conversation, text: string, turn: number) =>
       Effect.gen(function* () {
         const after = before.add(...said(before.messages, text))
         if (waitingCalls(after.messages).length > 0) return after
-        const { now, prompt } = yield* fitted(after, given.maxTokens, maxLength)
+        const { now, prompt } = yield* fitted(after, writingFlags.maxTokens, maxLength)
         let reply = ""
         let end: GenerationEnd | undefined
         const thinking = endsThinking(tokenizer, prompt)
@@ -75,7 +75,7 @@ export const chat = ({ model, tools, system, base, device, threads, ...given }: 
         yield* Effect.raceFirst(writing, stopped)
         yield* writeResult("\n")
         if (end === undefined) yield* tell("(stopped; press Ctrl-C again or Ctrl-D to end the conversation)")
-        else if (typed && end.finish === "length") yield* tell(lengthReached(end, given.maxTokens))
+        else if (typed && end.finish === "length") yield* tell(lengthReached(end, writingFlags.maxTokens))
         if (reply === "" && end === undefined) return before
         if (use === undefined) return now.say("assistant", reply)
         const answer = answerMessage(use.read(reply, { thinking }), turn)

@@ -141,7 +141,7 @@ const textsOf = (prompts: ReadonlyArray<string>, batchSize: number) =>
 
 const continued = (
   writing: Writing,
-  { prompts, json, plain, beams, tools, schema, ...given }: Given<typeof generateFlags>
+  { prompts, json, plain, beams, tools, schema, ...writingFlags }: Given<typeof generateFlags>
 ) =>
   Effect.gen(function* () {
     const { adapted } = writing
@@ -157,7 +157,7 @@ const continued = (
     const use = yield* toolsOf(tools, tokenizer)
     const constraint = yield* schemaConstraint(schema, tokenizer)
     const options: GenerateOptions = {
-      ...optionsOf(given),
+      ...optionsOf(writingFlags),
       ...(constraint === undefined ? {} : { constraint }),
       special: use !== undefined
     }

@@ -34,7 +34,7 @@ const SOFT = ["SIGUSR1", "SIGUSR2"] as const
 const askedSoftly = Effect.gen(function* () {
   const { stop } = yield* Ranks
   const ask = () => {
-    stop.asked = true
+    stop.requested = true
   }
   yield* Effect.forEach(SOFT, (signal) =>
     Effect.acquireRelease(

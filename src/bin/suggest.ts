@@ -92,14 +92,14 @@ const writeNew = (target: string, content: string): Effect.Effect<void, FileErro
     yield* fs.writeFileString(target, content, { flag: "wx" })
   }).pipe(Effect.mapError(fileError("write", target)))
 
-export const suggest = ({ memory, out, device, why, json, ...given }: Given<typeof suggestFlags>) =>
+export const suggest = ({ memory, out, device, why, json, ...suggestOptions }: Given<typeof suggestFlags>) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const target = Option.getOrUndefined(out)
     const directory = target === undefined ? process.cwd() : path.dirname(path.resolve(target))
-    const plan = yield* readGiven(given)
+    const plan = yield* readGiven(suggestOptions)
     const included = models.find(({ source }) => source === plan.model.source)
-    if (Option.isNone(given.plan) && Option.isNone(given.model) && included !== undefined)
+    if (Option.isNone(suggestOptions.plan) && Option.isNone(suggestOptions.model) && included !== undefined)
       yield* printBeside(`note: ${included.title} is used, since no --model was given`)
     const suggestion = yield* suggested(yield* kindOf(plan), plan, directory, {
       device,
@@ -108,7 +108,9 @@ export const suggest = ({ memory, out, device, why, json, ...given }: Given<type
     if (target !== undefined) yield* writeNew(target, planText(suggestion))
     const { choices, warnings } = suggestion
     if (json) return yield* printJson({ plan: suggestion.plan, choices, warnings })
-    yield* printBeside(suggestionText(suggestion, { why, before: Option.isSome(given.plan) ? plan : undefined }))
+    yield* printBeside(
+      suggestionText(suggestion, { why, before: Option.isSome(suggestOptions.plan) ? plan : undefined })
+    )
     if (target === undefined) {
       yield* printBeside("\nThe plan's paths are relative to this directory: keep it here, or use --out FILE.")
       return yield* print(planText(suggestion).trimEnd())

@@ -261,8 +261,8 @@ const isName = (name: string): name is LimitName => Object.hasOwn(limits, name)
 /**
  * Sets limits of this process, each to a number above 0 in its unit; others keep their values. Throws a RangeError for an unknown name or an invalid value.
  */
-export const setLimits = (given: { readonly [Name in keyof typeof limits]?: number }): void => {
-  for (const [name, value] of Object.entries(given)) {
+export const setLimits = (newLimits: { readonly [Name in keyof typeof limits]?: number }): void => {
+  for (const [name, value] of Object.entries(newLimits)) {
     if (!isName(name)) throw new RangeError(`unknown limit ${name}; expected one of ${Object.keys(limits).join(", ")}`)
     if (!Number.isFinite(value) || value <= 0) {
       throw new RangeError(`the limit ${name} is ${value}; expected a number of ${limits[name].unit} above 0`)
@@ -274,9 +274,9 @@ export const setLimits = (given: { readonly [Name in keyof typeof limits]?: numb
 /** Sets limits from `name=value,name=value`. Throws a RangeError as `setLimits` does. */
 export const setLimitsFromText = (text: string): void => {
   const entries = text.split(",").filter((entry) => entry.trim() !== "")
-  const given = entries.map((entry) => {
+  const limitEntries = entries.map((entry) => {
     const [name = "", value = ""] = entry.split("=", 2).map((part) => part.trim())
     return [name, value === "" ? Number.NaN : Number(value)] as const
   })
-  setLimits(Object.fromEntries(given))
+  setLimits(Object.fromEntries(limitEntries))
 }

@@ -40,7 +40,7 @@ const sectionsOf = (adapter: AdapterConfig, rank: number, tag: string) => {
     alpha: (scaled.alpha / scaled.rank) * rank,
     overrides: "overrides" in adapter ? adapter.overrides : [],
     selection: { targets: "targets" in adapter ? targets : "all-linear", exclude, modulesToSave },
-    own: adapter.method === tag ? options : undefined
+    methodOptions: adapter.method === tag ? options : undefined
   } as const
 }
 

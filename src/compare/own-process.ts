@@ -40,8 +40,8 @@ export const asRanks = ({ runtime, args }: Program, ranks: number): Program => {
  * with the others after a step, at SIGUSR1.
  */
 const environmentOf = (launched: boolean): Readonly<Record<string, string | undefined>> => {
-  const { [PARENT]: _, [ANCESTOR]: __, ...own } = process.env
-  return { ...own, [launched ? ANCESTOR : PARENT]: launched ? ownName() : String(process.pid) }
+  const { [PARENT]: _, [ANCESTOR]: __, ...environment } = process.env
+  return { ...environment, [launched ? ANCESTOR : PARENT]: launched ? ownName() : String(process.pid) }
 }
 
 export interface Ended {

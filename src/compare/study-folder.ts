@@ -114,11 +114,11 @@ const lookAt = (folder: string, question: Question, read: ReadonlyArray<InputFil
       return { kind: exists ? "taken" : "free" } as const
     }
     const here = { ...question, plan: yield* planIn(question, folder) }
-    const { inputs, ...asked } = there
+    const { inputs, ...recordedQuestion } = there
     const changedInputs = inputs === undefined ? [] : inputDifferences(inputs, read, decidesTraining)
-    const differing = [...differences(asked, here), ...changedInputs]
+    const differing = [...differences(recordedQuestion, here), ...changedInputs]
     return differing.length > 0
-      ? ({ kind: "other", found: differing } as const)
+      ? ({ kind: "other", differing: differing } as const)
       : ({ kind: "same", study: there } as const)
   })
 
@@ -141,7 +141,7 @@ export const openStudyFolder = (question: Question, read: ReadonlyArray<InputFil
     if (out !== undefined) {
       const look = yield* lookAt(out, question, read)
       if (look.kind === "same") return yield* opened(out, look.study)
-      if (look.kind === "other") return yield* new StudyExists({ folder: out, differences: look.found })
+      if (look.kind === "other") return yield* new StudyExists({ folder: out, differences: look.differing })
       return yield* opened(out, yield* create(out, question, read)) // a folder of something else is refused by the creation
     }
     for (let n = 1; ; n++) {

@@ -201,7 +201,7 @@ export const trialPlan = (
 ): Result.Result<RunPlan, ReadonlyArray<PlanProblem>> => {
   const method = comparedMethod(name)
   const { $schema: _, output, data, ...sections } = plan
-  const { directory: __, ...kept } = output
+  const { directory: __, ...outputSettings } = output
   const { test: ___, ...unseen } = data
   const adapter = method.adapter(plan, rank ?? 0)
   const trialPlan = {
@@ -211,7 +211,7 @@ export const trialPlan = (
     adapter,
     optimizer: method.optimizer(sharedOptimizer(plan, learningRate, share), plan),
     training: sharedTraining(plan, share, stage !== "sweep" && factsOfMethod(adapter).theorem.holds),
-    output: kept
+    output: outputSettings
   }
   return decodeRunPlanResult(trialPlan)
 }

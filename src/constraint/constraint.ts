@@ -137,9 +137,9 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
   const spelledBy = ({ node: from }: Frame) => {
     if (from!.spelled === null) return []
     const { bytes, at, nodes } = from!.spelled
-    return vocabulary.special.flatMap(({ token, bytes: own }) =>
-      own.length <= bytes.length - at && own.every((byte, i) => byte === bytes[at + i])
-        ? [{ token, target: nodes[at + own.length]! }]
+    return vocabulary.special.flatMap(({ token, bytes: tokenBytes }) =>
+      tokenBytes.length <= bytes.length - at && tokenBytes.every((byte, i) => byte === bytes[at + i])
+        ? [{ token, target: nodes[at + tokenBytes.length]! }]
         : []
     )
   }
@@ -214,14 +214,14 @@ export const constrain = ({ rule }: Compiled, tokenizer: CausalTokenizer): Const
     const text = new TextDecoder().decode(Uint8Array.from(bytes.slice(0, whole)))
     if (text === "") return { text, tokens: [] }
     const ids = advanced(text, state, after)
-    let [kept, open] = [ids.length, new Uint8Array()]
+    let [settledCount, open] = [ids.length, new Uint8Array()]
     for (let i = ids.length - 1; i >= 0 && open.length < vocabulary.deepest; i--) {
       const bytes = vocabulary.bytesOf(ids[i]!)
       if (bytes === null) break
       open = Uint8Array.from([...bytes, ...open])
-      if (mayContinue(open, after)) kept = i
+      if (mayContinue(open, after)) settledCount = i
     }
-    return { text, tokens: ids.slice(0, kept) }
+    return { text, tokens: ids.slice(0, settledCount) }
   })
   return {
     start: states.start,

@@ -8,22 +8,23 @@ export const freeText = (openings: ReadonlyArray<string>, nexts: ReadonlyArray<N
   const words = openings.map((opening) => [...utf8.encode(opening)])
   // a state is what was read of an opening: the longest end of the text that begins one
   const states: Array<ReadonlyArray<number>> = [[]]
-  const found = new Map<string, number>([["", 0]])
+  const indexOfState = new Map<string, number>([["", 0]])
   for (const word of words) {
     for (let length = 1; length < word.length; length++) {
       const state = word.slice(0, length)
-      if (found.has(state.join())) continue
-      found.set(state.join(), states.length)
+      if (indexOfState.has(state.join())) continue
+      indexOfState.set(state.join(), states.length)
       states.push(state)
     }
   }
   const nodes = states.map(() => node({ jumps: nexts }))
   const after = (state: ReadonlyArray<number>, byte: number): Node | null => {
     const read = [...state, byte]
-    const ends = (word: ReadonlyArray<number>) => word.every((own, i) => own === read[read.length - word.length + i])
+    const ends = (word: ReadonlyArray<number>) =>
+      word.every((wordByte, i) => wordByte === read[read.length - word.length + i])
     if (words.some((word) => word.length <= read.length && ends(word))) return null
     for (let from = 0; ; from++) {
-      const at = found.get(read.slice(from).join())
+      const at = indexOfState.get(read.slice(from).join())
       if (at !== undefined) return nodes[at]!
     }
   }

@@ -43,33 +43,35 @@ const madeOf = (tokenizer: CausalTokenizer): Vocabulary => {
   const size = tokenizer.vocabularySize
   const bytes = Array.from({ length: size }, (_, id) => tokenizer.bytesOf(id))
   // a token of no bytes changes nothing, so that a text of such tokens would not end
-  const written = bytes.flatMap((own, token) => (own === null || own.length === 0 ? [] : [{ own, token }]))
-  written.sort((a, b) => compare(a.own, b.own) || a.token - b.token)
-  const most = written.reduce((sum, { own }) => sum + own.length, 1)
+  const spelledTokens = bytes.flatMap((spelling, token) =>
+    spelling === null || spelling.length === 0 ? [] : [{ spelling, token }]
+  )
+  spelledTokens.sort((a, b) => compare(a.spelling, b.spelling) || a.token - b.token)
+  const most = spelledTokens.reduce((sum, { spelling }) => sum + spelling.length, 1)
   const [byte, depth, end] = [new Uint8Array(most), new Uint16Array(most), new Uint32Array(most)]
   const first = new Uint32Array(most + 1)
-  const tokens = Uint32Array.from(written, ({ token }) => token)
+  const tokens = Uint32Array.from(spelledTokens, ({ token }) => token)
   const open: Array<number> = [0]
   let nodes = 1
   let before: Uint8Array = new Uint8Array()
   const close = (length: number) => {
     while (open.length > length + 1) end[open.pop()!] = nodes
   }
-  for (const [i, { own }] of written.entries()) {
+  for (const [i, { spelling }] of spelledTokens.entries()) {
     let same = 0
-    while (same < before.length && before[same] === own[same]) same++
+    while (same < before.length && before[same] === spelling[same]) same++
     close(same)
-    for (let at = same; at < own.length; at++) {
-      byte[nodes] = own[at]!
+    for (let at = same; at < spelling.length; at++) {
+      byte[nodes] = spelling[at]!
       depth[nodes] = at + 1
       first[nodes] = i
       open.push(nodes++)
     }
-    before = own
+    before = spelling
   }
   close(0)
   end[0] = nodes
-  first[nodes] = written.length
+  first[nodes] = spelledTokens.length
   const utf8 = new TextEncoder()
   const special = [...tokenizer.specialIds].flatMap((token) => {
     const content = utf8.encode(tokenizer.decode([token], { special: true }))
@@ -83,7 +85,7 @@ const madeOf = (tokenizer: CausalTokenizer): Vocabulary => {
     end: end.slice(0, nodes),
     first: first.slice(0, nodes + 1),
     tokens,
-    deepest: written.reduce((longest, { own }) => Math.max(longest, own.length), 0),
+    deepest: spelledTokens.reduce((longest, { spelling }) => Math.max(longest, spelling.length), 0),
     special,
     tokenizer
   }

@@ -69,12 +69,12 @@ export const holdOut = (
   share: number,
   seed: number,
   classOf?: (row: number) => number
-): { readonly kept: Uint32Array; readonly heldOut: Uint32Array } => {
+): { readonly trainRows: Uint32Array; readonly heldOut: Uint32Array } => {
   const order = new Uint32Array(rows).map((_, i) => i)
   shuffle(order, randomStream(seed, "validation"))
   const size = Math.min(rows - 1, Math.max(1, Math.round(rows * share)))
   const quotas = classOf === undefined ? undefined : quotasOf(order, size, classOf)
-  if (quotas === undefined) return { heldOut: order.slice(0, size).sort(), kept: order.slice(size).sort() }
+  if (quotas === undefined) return { heldOut: order.slice(0, size).sort(), trainRows: order.slice(size).sort() }
   const isHeldOut = order.map((row) => {
     const rowClass = classOf!(row)
     const quota = quotas.get(rowClass)!
@@ -83,7 +83,7 @@ export const holdOut = (
   })
   return {
     heldOut: order.filter((_, i) => isHeldOut[i] === 1).sort(),
-    kept: order.filter((_, i) => isHeldOut[i] === 0).sort()
+    trainRows: order.filter((_, i) => isHeldOut[i] === 0).sort()
   }
 }
 

@@ -125,13 +125,13 @@ const splitRows = <File extends Scanned>(
     const reason = "the file has 1 row; holding out a share for validation needs at least 2"
     return Effect.fail(dataError(file.where, reason))
   }
-  const { kept, heldOut } = holdOut(
+  const { trainRows, heldOut } = holdOut(
     file.rows,
     section.validation,
     seed,
     section.holdOut === "random" ? undefined : file.index.label
   )
-  return Effect.succeed({ ...unsplit, train: { file, rows: kept }, validation: { file, rows: heldOut } })
+  return Effect.succeed({ ...unsplit, train: { file, rows: trainRows }, validation: { file, rows: heldOut } })
 }
 
 const mostExamples = 3

@@ -37,8 +37,8 @@ const obstacle = (): readonly [reason: string, remedy: string] | undefined => {
           `run it with ${missing.map((name) => `--allow-${name}`).join(" ")}`
         ]
   }
-  const found = foreign()
-  return "reason" in found ? [found.reason, found.remedy] : undefined
+  const ffi = foreign()
+  return "reason" in ffi ? [ffi.reason, ffi.remedy] : undefined
 }
 
 interface Answer {

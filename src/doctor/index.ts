@@ -92,12 +92,12 @@ const problemOf = (device: string, cause: Cause.Cause<unknown>): Problem => {
   return { problem: `${device}: ${message}`, remedy: "train on another device" }
 }
 
-type Outcome<A> = { readonly found: A } | { readonly problem: Problem }
+type Outcome<A> = { readonly success: A } | { readonly problem: Problem }
 
 /** Returns the value, or the problem that prevents it. Also catches defects: an exception from a driver must not end the diagnosis. */
 const outcome = <A, R>(device: string, effect: Effect.Effect<A, unknown, R>): Effect.Effect<Outcome<A>, never, R> =>
   effect.pipe(
-    Effect.map((found): Outcome<A> => ({ found })),
+    Effect.map((success): Outcome<A> => ({ success })),
     Effect.catchCause((cause) =>
       Cause.hasInterrupts(cause)
         ? (Effect.failCause(cause) as Effect.Effect<never>)
@@ -155,16 +155,16 @@ export const diagnose = (
 ): Effect.Effect<Diagnosis> =>
   Effect.gen(function* () {
     const problems: Array<Problem> = []
-    const kept = <A>(result: Outcome<A>): ReadonlyArray<A> => {
-      if ("found" in result) return [result.found]
+    const successesOf = <A>(result: Outcome<A>): ReadonlyArray<A> => {
+      if ("success" in result) return [result.success]
       problems.push(result.problem)
       return []
     }
     yield* tell("looking for GPUs")
-    const adapters = kept(yield* outcome("webgpu", adaptersIn(runtime))).flat()
+    const adapters = successesOf(yield* outcome("webgpu", adaptersIn(runtime))).flat()
     const { device, because } = yield* automatic(runtime)
     const auto = { device, because }
-    const native = kept(yield* outcome("native", runtime.native))
+    const native = successesOf(yield* outcome("native", runtime.native))
     const measured: Array<Measurement> = []
     const candidates: ReadonlyArray<Measured> = [
       "wasm",
@@ -173,7 +173,7 @@ export const diagnose = (
     ]
     for (const device of candidates) {
       yield* tell(`measuring ${device}`)
-      for (const { measurement, notice } of kept(yield* outcome(device, measurementOn(runtime, device)))) {
+      for (const { measurement, notice } of successesOf(yield* outcome(device, measurementOn(runtime, device)))) {
         measured.push(measurement)
         if (notice !== undefined)
           problems.push({ problem: notice, remedy: "run doctor again; one thread gives the same numbers" })
@@ -238,11 +238,11 @@ export const diagnosisText = ({
   mpi,
   problems
 }: Diagnosis): string => {
-  const table = measured.flatMap((own) => {
-    const { device, threads, gflops, stepsPerSecond } = own
+  const table = measured.flatMap((measurement) => {
+    const { device, threads, gflops, stepsPerSecond } = measurement
     const on = device !== "webgpu" ? `, ${counted(threads, "thread")}` : ""
     const rates = [`${rate(gflops).padStart(7)} GFLOP/s`, `${rate(stepsPerSecond).padStart(7)} steps/s`]
-    return [`  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`, ...tilesLine(own)]
+    return [`  ${`${device}${on}`.padEnd(18)} ${rates.join("   ")}`, ...tilesLine(measurement)]
   })
   return [
     `${Object.entries(versions)

@@ -80,10 +80,10 @@ export class ExportRefused extends Schema.TaggedError<ExportRefused>()("ExportRe
 /** Parses a format's options, each a comma-separated list, by name. Returns the values, or what is invalid as a sentence. */
 export const chosenOf = <Options extends FormatOptions>(
   { name, options }: Pick<ExportFormat<Options>, "name" | "options">,
-  given: Readonly<Record<string, string | undefined>>
+  optionTexts: Readonly<Record<string, string | undefined>>
 ): Chosen<Options> | ExportRefused => {
   const refused = (option: string, reason: string) => new ExportRefused({ place: `--${option}`, reason })
-  for (const [option, text] of Object.entries(given)) {
+  for (const [option, text] of Object.entries(optionTexts)) {
     if (text === undefined || option in options) continue
     const flags = Object.keys(options).map((option) => `--${option}`)
     const has = flags.length === 0 ? "which has no options" : `which has ${listed(flags).join(", ")}`
@@ -91,7 +91,7 @@ export const chosenOf = <Options extends FormatOptions>(
   }
   const chosen: Record<string, ReadonlyArray<string>> = {}
   for (const [option, { values, usual, several }] of Object.entries(options)) {
-    const text = given[option]
+    const text = optionTexts[option]
     const parts = text === undefined ? usual : [...new Set(text.split(",").map((part) => part.trim()))]
     const wrong = parts.find((part) => !values.includes(part))
     const expected = several

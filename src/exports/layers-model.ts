@@ -56,7 +56,7 @@ export const layersModelWriter: ExportWriter<LayersModelOptions> = {
       const open = Effect.tap(run.open, (loaded) =>
         Effect.map(evaluated(loaded), (reports) => void before.push(...reports))
       )
-      const written = yield* merged.write({ ...run, open }, folder, {})
+      const mergedExport = yield* merged.write({ ...run, open }, folder, {})
       const path = yield* Path.Path
       const source = path.join(folder, "model.json")
       const smaller = yield* storeSmaller(source, form)
@@ -65,8 +65,8 @@ export const layersModelWriter: ExportWriter<LayersModelOptions> = {
       const card = path.join(folder, "README.md")
       yield* writeFileAtomic(card, `${yield* readTextFile(card)}\n${section(run.kind, weights, smaller, measured)}`)
       const exported: Exported = {
-        lines: [...written.lines, ...lines(run.kind, weights, smaller, measured)],
-        json: { ...written.json, weights: { stored: weights, ...smaller, evaluations: measured } }
+        lines: [...mergedExport.lines, ...lines(run.kind, weights, smaller, measured)],
+        json: { ...mergedExport.json, weights: { stored: weights, ...smaller, evaluations: measured } }
       }
       return exported
     })

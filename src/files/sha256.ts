@@ -31,15 +31,15 @@ export const wholeSha256 = async (bytes: Uint8Array<ArrayBuffer>): Promise<strin
 /** Creates a hash in JavaScript, for any engine. */
 export const computedSha256 = (): Sha256 => {
   const hash = computed.create()
-  const own: Sha256 = {
+  const hasher: Sha256 = {
     update: (data) => {
       hash.update(typeof data === "string" ? new TextEncoder().encode(data) : data)
-      return own
+      return hasher
     },
     digest: (form) => {
       const bytes = hash.digest()
       return form === "hex" ? bytesToHex(bytes) : btoa(String.fromCharCode(...bytes))
     }
   }
-  return own
+  return hasher
 }

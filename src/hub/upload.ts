@@ -103,14 +103,14 @@ export const upload = (
 
 /** Creates the repository if requested. Returns whether it was created. */
 const makeRepository = (
-  { create, isPrivate, ...asked }: UploadRequest & Pick<Upload, "create" | "isPrivate">,
+  { create, isPrivate, ...uploadRequest }: UploadRequest & Pick<Upload, "create" | "isPrivate">,
   options: (request: Fetch) => ReturnType<typeof packageOptions> & { readonly repo: string }
 ) =>
   Effect.gen(function* () {
-    const { repository, settings } = asked
+    const { repository, settings } = uploadRequest
     if (create !== "never") {
       const creation = yield* ask(
-        { ...asked, what: "a new repository" },
+        { ...uploadRequest, what: "a new repository" },
         async (request): Promise<boolean | Refusal> => {
           const { createRepo } = await hub()
           // the package requires a token, which it does not need: `requesting` replaces it with the real one
@@ -135,10 +135,10 @@ const makeRepository = (
         )
       // a token that may write this repository may not be allowed to create one
       const refused = creation === false || creation.status === 409 ? undefined : creation
-      const known = yield* visibility(asked, options, refused)
-      return yield* checked(asked, isPrivate, known)
+      const known = yield* visibility(uploadRequest, options, refused)
+      return yield* checked(uploadRequest, isPrivate, known)
     }
-    return yield* checked(asked, isPrivate, yield* visibility(asked, options, undefined))
+    return yield* checked(uploadRequest, isPrivate, yield* visibility(uploadRequest, options, undefined))
   })
 
 /** Returns whether an existing repository is private. `refusal`: the error of creating it, reported if it does not exist. */

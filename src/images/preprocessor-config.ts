@@ -69,7 +69,7 @@ export type ParsedProcessing =
 /** Reads values from a file, collects problems, and tracks which keys were read. */
 class Fields {
   readonly problems: Array<string> = []
-  private readonly asked = new Set<string>()
+  private readonly readKeys = new Set<string>()
   private readonly values: Readonly<Record<string, unknown>>
 
   constructor(values: Readonly<Record<string, unknown>>) {
@@ -78,7 +78,7 @@ class Fields {
 
   /** Reads a value; null counts as absent. `read` returns undefined for a value that is not `expected`. */
   take<A>(key: string, absent: A, expected: string, read: (value: unknown) => A | undefined): A {
-    this.asked.add(key)
+    this.readKeys.add(key)
     const value = this.values[key] ?? undefined
     if (value === undefined) return absent
     const parsed = read(value)
@@ -93,7 +93,7 @@ class Fields {
   /** Reports each remaining key that changes images. */
   refuseOthers(): void {
     for (const [key, value] of Object.entries(this.values)) {
-      if (this.asked.has(key) || harmless.has(key) || value === null || value === false) continue
+      if (this.readKeys.has(key) || harmless.has(key) || value === null || value === false) continue
       this.problems.push(`${key}: found ${quoted(value)}, which is unknown and may change images; remove it`)
     }
   }

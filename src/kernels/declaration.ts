@@ -141,11 +141,11 @@ const placed = (types: EntryTypes): readonly [fields: ReadonlyArray<Field>, size
   let end = 0
   const fields = Object.entries(types).map(([name, type]): Field => {
     const word = typeof type === "string"
-    const own = word ? type : type.far ? "far" : "buffer"
-    const size = isWide(own) ? 2 : 1
+    const wordType = word ? type : type.far ? "far" : "buffer"
+    const size = isWide(wordType) ? 2 : 1
     const at = Math.ceil(end / size) * size
     end = at + size
-    return { name, type: own, optional: !word && type.optional, at }
+    return { name, type: wordType, optional: !word && type.optional, at }
   })
   // an entry of 64 bits begins where they may lie
   return [fields, fields.some(({ type }) => isWide(type)) ? Math.ceil(end / 2) * 2 : end]

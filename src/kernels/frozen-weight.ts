@@ -88,7 +88,9 @@ export const startOf = (bias: TensorInfo | undefined): "zero" | { readonly bias:
   bias === undefined ? "zero" : { bias }
 
 /** Creates one definition per format. `name`: returns the kernel's name for the format. */
-export const forEachForm = <T>(define: (form: Form, name: (own: string) => string) => T): Readonly<Record<Form, T>> => {
-  const of = (form: Form) => define(form, (own) => (form === "f32" ? own : `${own}_${form}`))
+export const forEachForm = <T>(
+  define: (form: Form, name: (baseName: string) => string) => T
+): Readonly<Record<Form, T>> => {
+  const of = (form: Form) => define(form, (baseName) => (form === "f32" ? baseName : `${baseName}_${form}`))
   return { f32: of("f32"), f16: of("f16"), int8: of("int8"), q4: of("q4"), q8: of("q8"), mapped: of("mapped") }
 }

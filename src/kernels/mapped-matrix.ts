@@ -37,11 +37,11 @@ export const fileMapper = (): ((file: string, bytes: number) => MappedFile) | un
 
 /** Bytes of a row; undefined if kernels do not read this type, or rows of this length, at such a place. */
 export const bytesOfFileRow = (type: string, columns: number, begin: number): number | undefined => {
-  const own = Object.hasOwn(FILE_TYPES, type) ? FILE_TYPES[type]! : undefined
-  if (own === undefined || columns % own.values !== 0) return undefined
+  const fileType = Object.hasOwn(FILE_TYPES, type) ? FILE_TYPES[type]! : undefined
+  if (fileType === undefined || columns % fileType.values !== 0) return undefined
   // blocks begin with a half
-  const isAligned = begin % (own.values === 1 ? own.bytes : 2) === 0
-  return isAligned ? (columns / own.values) * own.bytes : undefined
+  const isAligned = begin % (fileType.values === 1 ? fileType.bytes : 2) === 0
+  return isAligned ? (columns / fileType.values) * fileType.bytes : undefined
 }
 
 /** Returns a matrix whose row `i` is row `order[i]` of the file's, which begin at machine address `address`. The caller owns its tensor. */

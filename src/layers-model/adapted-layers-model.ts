@@ -127,8 +127,16 @@ export const adaptedLayersModel = (
   adapters: ReadonlyArray<readonly [name: string, adapter: HeldAdapter]>
 ): AdaptedLayersModel => {
   const first = adapters[0]?.[0] ?? null
-  const own = new Map(adapters)
-  const set: AdapterSet = { network, head, adapters: own, active: first, last: first, live: null, disposed: false }
+  const adaptersByName = new Map(adapters)
+  const set: AdapterSet = {
+    network,
+    head,
+    adapters: adaptersByName,
+    active: first,
+    last: first,
+    live: null,
+    disposed: false
+  }
   return {
     network,
     get adapted() {

@@ -161,10 +161,10 @@ const checkFree = (set: AdapterSet, name: string): void => {
 }
 
 /** The head is the base's: what is trained itself is not a site for any adapter over it. */
-const checkHead = ({ network, head }: AdapterSet, own: ReadonlyArray<string>): void => {
-  if ([...own].sort().join() === [...head].sort().join()) return
+const checkHead = ({ network, head }: AdapterSet, trainedHead: ReadonlyArray<string>): void => {
+  if ([...trainedHead].sort().join() === [...head].sort().join()) return
   const namesText = (some: ReadonlyArray<string>) => `[${some.join(", ")}]`
-  const message = `head: found ${namesText(own)}; adapters of one base model share their head, ${namesText(head)}`
+  const message = `head: found ${namesText(trainedHead)}; adapters of one base model share their head, ${namesText(head)}`
   throw adaptError(network.base.name, message)
 }
 
@@ -175,7 +175,11 @@ export const combine = async (
 ): Promise<Combined> => {
   checkFree(set, name)
   const { base } = set.network
-  const terms = Object.entries(weights).map(([own, weight]) => ({ name: own, weight, adapter: named(set, own) }))
+  const terms = Object.entries(weights).map(([adapterName, weight]) => ({
+    name: adapterName,
+    weight,
+    adapter: named(set, adapterName)
+  }))
   const { checkTerms, combinedAdapter } = await import("./arithmetic.ts")
   checkTerms(base.name, terms, rank)
   const { adapter, report } = await promised(combinedAdapter(set.network, terms, rank))

@@ -83,16 +83,16 @@ export const combinedAdapter = (
 const relative = (lost: number, squared: number): number => (squared === 0 ? 0 : Math.sqrt(lost / squared))
 
 const methodProblem = (terms: ReadonlyArray<Term>): string | undefined => {
-  const found = terms.map(({ name, adapter }) => ({ name, method: adapter.adapted.method }))
-  for (const { name, method } of found) {
+  const termMethods = terms.map(({ name, adapter }) => ({ name, method: adapter.adapted.method }))
+  for (const { name, method } of termMethods) {
     if (method.sum.by !== null) continue
     const summed = Object.values(methods).flatMap(({ sum, tag }) => (sum.by === null ? [] : [`"${tag}"`]))
     const expected = `${summed.slice(0, -1).join(", ")} or ${summed.at(-1)}`
     return `"${name}" is of method "${method.tag}", ${method.sum.because}; expected adapters of ${expected}`
   }
-  const weights = found.some(({ method }) => method.trains === "weights")
-  if (weights && found.some(({ method }) => method.sum.by === "factors")) {
-    const namesText = found.map(({ name, method }) => `"${name}" (${method.tag})`).join(", ")
+  const weights = termMethods.some(({ method }) => method.trains === "weights")
+  if (weights && termMethods.some(({ method }) => method.sum.by === "factors")) {
+    const namesText = termMethods.map(({ name, method }) => `"${name}" (${method.tag})`).join(", ")
     return `found ${namesText}; expected either only adapters with factors, or only adapters without: other sums are not supported`
   }
   return undefined

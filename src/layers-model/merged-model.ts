@@ -87,10 +87,10 @@ export const writeMerged = (
 ): void =>
   tidy(() => {
     const changed = adapted === null ? new Map<string, tf.Tensor>() : changedParameters(adapted)
-    for (const { name, layer, index, layerForm: own } of network.layerParameters) {
+    for (const { name, layer, index, layerForm } of network.layerParameters) {
       const original = variableOf(layer, index)
       const value = changed.get(name)
-      assign(counterpart.get(original)!, value === undefined ? original.read() : own(value))
+      assign(counterpart.get(original)!, value === undefined ? original.read() : layerForm(value))
     }
   })
 

@@ -66,17 +66,17 @@ const readAll = (adapted: AdaptedLayers): Effect.Effect<Tensors, DeviceReadError
 
 /** AdaLoRA: a file holds the triplets that have a λ alone. */
 const tripletsToSave = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
-  eachSite(adapted, tensors, (files, _, own) => files.written(own))
+  eachSite(adapted, tensors, (files, _, siteTensors) => files.written(siteTensors))
 
 const readTriplets = (adapted: AdaptedLayers, tensors: Tensors): Tensors =>
-  eachSite(adapted, tensors, (files, part, own) => files.read(part, own))
+  eachSite(adapted, tensors, (files, part, siteTensors) => files.read(part, siteTensors))
 
 type Files = NonNullable<PeftLayout<unknown>["files"]>
 
 const eachSite = (
   adapted: AdaptedLayers,
   tensors: Tensors,
-  change: (files: Files, part: Parameters<Files["read"]>[0], own: Tensors) => Tensors
+  change: (files: Files, part: Parameters<Files["read"]>[0], siteTensors: Tensors) => Tensors
 ): Tensors => {
   const files = adapted.method.peft.layout?.files
   if (files === undefined) return tensors
@@ -149,18 +149,20 @@ const otherBase = ({ base }: AdapterRecord, network: LayersNetwork, weights: str
   `was trained over other weights: found ${base.weights} (${cut(base.name)}), expected ${weights} (${network.base.name}); ` +
   `load the model that it was trained over, or pass { anyBase: true } if this is a rounded copy of it`
 
-const tensorProblems = (adapted: AdaptedLayers, found: Tensors): ReadonlyArray<string> => {
+const tensorProblems = (adapted: AdaptedLayers, fileTensors: Tensors): ReadonlyArray<string> => {
   const places = storedPlaces(adapted)
   const known = new Set(places.map(({ name }) => name))
   return [
     ...places.flatMap(({ name, shape }) => {
-      const tensor = found[name]
+      const tensor = fileTensors[name]
       if (tensor === undefined) return [`tensor ${name} is missing; expected one of shape [${shape}]`]
       if (`${tensor.shape}` !== `${shape}`) return [`tensor ${name} has shape [${tensor.shape}], expected [${shape}]`]
       const wrong = tensor.data.findIndex((value) => !Number.isFinite(value))
       return wrong < 0 ? [] : [`tensor ${name} holds ${tensor.data[wrong]} at ${wrong}, expected finite numbers`]
     }),
-    ...Object.keys(found).flatMap((name) => (known.has(name) ? [] : [`tensor ${name} does not belong to this model`]))
+    ...Object.keys(fileTensors).flatMap((name) =>
+      known.has(name) ? [] : [`tensor ${name} does not belong to this model`]
+    )
   ]
 }
 
@@ -170,8 +172,8 @@ const replaceTree = (adapted: AdaptedLayers, trees: Tensors): void => {
   adapted.trainable = tidy((): Trainable => {
     const stored = storedPlaces(adapted).map(({ name, shape }) => tf.tensor(trees[name]!.data, [...shape]))
     const tree = restoredTree(adapted, stored)
-    const kept = (tensor: tf.Tensor): tf.Tensor => tf.keep(tf.clone(tensor))
-    return mapEveryTensor(kept, tree)
+    const keptClone = (tensor: tf.Tensor): tf.Tensor => tf.keep(tf.clone(tensor))
+    return mapEveryTensor(keptClone, tree)
   })
   tf.dispose([...everyTensorOf(before)])
 }

@@ -85,13 +85,13 @@ export const readPeftFile = (
   Effect.gen(function* () {
     const { metadata, tensors } = yield* readHeader(file)
     const fail = (problems: ReadonlyArray<string>) => new AdapterFileError({ source, problems })
-    const written = metadata[RECORD]
-    if (written === undefined) return yield* fail([foreign])
-    if (written.length > limit("adapter-record")) {
-      const length = wholeNumber(written.length)
+    const recordText = metadata[RECORD]
+    if (recordText === undefined) return yield* fail([foreign])
+    if (recordText.length > limit("adapter-record")) {
+      const length = wholeNumber(recordText.length)
       return yield* fail([`its record has ${length} characters, more than ${overLimit("adapter-record")}`])
     }
-    const parsed = parseBoundedJson(written)
+    const parsed = parseBoundedJson(recordText)
     if ("problem" in parsed) return yield* fail([`its record is damaged: it ${parsed.problem}`])
     const record = decodeRecord(parsed.value)
     if (Result.isFailure(record)) return yield* fail(record.failure)

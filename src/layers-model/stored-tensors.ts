@@ -77,9 +77,10 @@ interface Kernel {
 /** The convolution kernel of a weight [out, window · channels], or undefined where it is not a convolution's. */
 const kernelOf = ({ layerParameters }: LayersNetwork, weight: string): Kernel | undefined => {
   const parameter = layerParameters.find(({ name }) => name === weight)
-  const own = parameter?.layer.weights[parameter.index]?.shape as ReadonlyArray<number> | undefined
-  if (parameter === undefined || own === undefined || own.length < 3 || parameter.shape.length !== 2) return undefined
-  const [window, channels, out] = [own.slice(0, -2), own.at(-2)!, own.at(-1)!]
+  const layerShape = parameter?.layer.weights[parameter.index]?.shape as ReadonlyArray<number> | undefined
+  if (parameter === undefined || layerShape === undefined || layerShape.length < 3 || parameter.shape.length !== 2)
+    return undefined
+  const [window, channels, out] = [layerShape.slice(0, -2), layerShape.at(-2)!, layerShape.at(-1)!]
   const columns = window.reduce((product, n) => product * n, channels)
   return out === parameter.shape[0] && columns === parameter.shape[1] ? { window, channels } : undefined
 }

@@ -47,14 +47,16 @@ export const storedIn = (
 ): Effect.Effect<Pick<FolderDescription, "stored" | "unusedTensors">, ModelError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const headers = yield* readHeaders(folder)
-    const found = (name: string) => namesOf(name).find((own) => headers.has(own))
-    const expected = parameters.filter(({ name }) => !mayLack.has(name) || found(name) !== undefined)
+    const storedNameOf = (name: string) => namesOf(name).find((candidate) => headers.has(candidate))
+    const expected = parameters.filter(({ name }) => !mayLack.has(name) || storedNameOf(name) !== undefined)
     const problems = shapeProblems(headers, expected, (name) => {
-      const own = found(name)
-      return own === undefined ? { name: namesOf(name)[0]! } : { name: own, shape: headers.get(own)!.shape }
+      const storedName = storedNameOf(name)
+      return storedName === undefined
+        ? { name: namesOf(name)[0]! }
+        : { name: storedName, shape: headers.get(storedName)!.shape }
     })
     if (problems.length > 0) return yield* new ModelError({ folder, problems })
-    const stored = new Map(expected.map(({ name }) => [name, found(name) ?? namesOf(name)[0]!]))
+    const stored = new Map(expected.map(({ name }) => [name, storedNameOf(name) ?? namesOf(name)[0]!]))
     const used = new Set(stored.values())
     return { stored, unusedTensors: [...headers.keys()].filter((name) => !used.has(name)) }
   })
@@ -82,12 +84,12 @@ export const loadFolder = (
   Effect.gen(function* () {
     const headers = yield* readHeaders(folder)
     const tensors = new Map<StoredTensor, string>()
-    for (const [name, own] of stored) {
-      const tensor = headers.get(own)
+    for (const [name, storedName] of stored) {
+      const tensor = headers.get(storedName)
       if (tensor === undefined) {
         return yield* new ModelError({
           folder,
-          problems: [`weights: ${own} was removed after the model was described`]
+          problems: [`weights: ${storedName} was removed after the model was described`]
         })
       }
       tensors.set(tensor, name)
@@ -98,7 +100,7 @@ export const loadFolder = (
     )
     yield* forEachTensor(
       missing.map(([stored]) => stored),
-      (tensor, found) => upload(tensors.get(found)!, tensor, found.name)
+      (tensor, storedTensor) => upload(tensors.get(storedTensor)!, tensor, storedTensor.name)
     ).pipe(Effect.catchTag("SafetensorsError", (error) => Effect.flip(modelErrorOf(folder, error))))
     for (const [name, value] of [...newHeadParameters(head, seed), ...computed]) yield* upload(name, value)
     return { weights, packed }

@@ -78,13 +78,13 @@ export const uploaded = (
   Effect.gen(function* () {
     const tensors = new Map<string, Tensor>()
     const packed = new Map<string, PackedMatrix>()
-    const own: Array<Held> = []
+    const toDispose: Array<Held> = []
     const scope = yield* Effect.scope
-    yield* Effect.addFinalizer(() => Effect.sync(() => own.forEach(disposeHeld)))
+    yield* Effect.addFinalizer(() => Effect.sync(() => toDispose.forEach(disposeHeld)))
     const shared = yield* SharedParts
     const identity = yield* sharedIdentity(folder)
-    const rows = (names: ReadonlyArray<string>, packing: Packing | null, kept: ReadonlyArray<Packing>) =>
-      names.filter((name) => !whole.includes(name)).map((name) => [name, { packing, kept }] as const)
+    const rows = (names: ReadonlyArray<string>, packing: Packing | null, acceptedPackings: ReadonlyArray<Packing>) =>
+      names.filter((name) => !whole.includes(name)).map((name) => [name, { packing, kept: acceptedPackings }] as const)
     const linear = sites.map((site) => `${site.name}.weight`)
     const mappable = form === "file" ? new Set([...linear, ...tables].filter((name) => !whole.includes(name))) : null
     /** of what is not float32 whatever it is: how it is packed, and in what packings it may come and stay */
@@ -118,7 +118,7 @@ export const uploaded = (
         )
     const parts = identity === undefined ? null : shared
     const keepOwn = (name: string, value: Held): void => {
-      own.push(value)
+      toDispose.push(value)
       put(name, value)
     }
     const known: Uploaded["known"] = (name, stored) =>
@@ -139,9 +139,9 @@ export const uploaded = (
       Effect.flatMap(heldAs(held.get(name)?.packing ?? null, tensor, folder, stored ?? name), (value) =>
         stored !== undefined && parts !== null ? sharing(parts, name, value) : Effect.sync(() => keepOwn(name, value))
       )
-    const keep: Uploaded["keep"] = (name, given) => {
+    const keep: Uploaded["keep"] = (name, readMatrix) => {
       const way = held.get(name)
-      const matrix = way === undefined || way.kept.length === 0 ? null : given()
+      const matrix = way === undefined || way.kept.length === 0 ? null : readMatrix()
       if (matrix === null || way?.kept.includes(matrix.packing) !== true) return false
       const value = { matrix: onDevice(matrix) }
       if (parts === null) keepOwn(name, value)

@@ -204,12 +204,12 @@ export const allocateRanks = (
     // as PEFT: the last allocation goes by what was seen before it, unless that is nothing
     const seen = step < budget.end || step === 1 ? look() : state
     const stay = budgetAt(step, budget) ?? budget.initial
-    const kept = stay < budget.initial ? highest(tripletScores(seen), stay) : state.kept
+    const mask = stay < budget.initial ? highest(tripletScores(seen), stay) : state.kept
     const ended = step >= budget.end
     const { importance, uncertainty } = ended ? { importance: [], uncertainty: [] } : seen
     return {
-      updates: kept === null ? moved.updates : masked(moved.updates, triplets, kept),
-      state: { count: step, importance, uncertainty, kept: ended ? kept : null, inner: moved.state }
+      updates: mask === null ? moved.updates : masked(moved.updates, triplets, mask),
+      state: { count: step, importance, uncertainty, kept: ended ? mask : null, inner: moved.state }
     }
   },
   // what another rank moves is not known yet when sensitivities are

@@ -44,7 +44,7 @@ export interface CheckpointedRun {
   readonly checkpoints: string
   readonly metrics: string
   /** the plan, as written to plan.json */
-  readonly written: unknown
+  readonly recordedPlan: unknown
   readonly inputs: Inputs
   /** checkpoint from which a resumed run started; null: none */
   readonly checkpoint: StoredCheckpoint | null
@@ -90,7 +90,7 @@ const LEAST = 5
  */
 export const openCheckpoints = (
   session: Session<Network>,
-  { checkpoints: folder, metrics, name, written: plan, inputs, checkpoint: start }: CheckpointedRun,
+  { checkpoints: folder, metrics, name, recordedPlan: plan, inputs, checkpoint: start }: CheckpointedRun,
   { checkpointEvery, keep, sync = Effect.void, device, rate }: CheckpointOptions
 ): Effect.Effect<Checkpoints, never, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {

@@ -129,7 +129,7 @@ export interface FoundRun extends RunFolder {
   /** name of the run, from its checkpoint if there is one */
   readonly name: string
   /** contents of its plan.json, decoded */
-  readonly written: RunPlan
+  readonly recordedPlan: RunPlan
   /** SHA-256 of each file that the run read */
   readonly inputs: Inputs
   /** newest intact checkpoint; null: no checkpoint is intact, and the run starts at its first step */
@@ -155,13 +155,13 @@ export const findRun = (
     yield* clearTemporary([folder.checkpoints, folder.adapter], directory).pipe(within(guard))
     const newest = yield* newestCheckpoint(folder.checkpoints)
     const { checkpoint, damaged } = newest
-    const written = yield* planIn(resolved, directory)
+    const recordedPlan = yield* planIn(resolved, directory)
     const report = yield* reportIn(folder)
     const record = checkpoint?.record ?? recordIn(report)
     const inputs = yield* inputsOf(resolved, record?.inputs)
     if (record !== undefined) {
       const differences = [
-        ...planDifferences(inTodaysWords(record.plan), written),
+        ...planDifferences(inTodaysWords(record.plan), recordedPlan),
         ...inputDifferences(record.inputs, inputs, decidesTraining),
         ...tooFewSteps(record.step, resolved)
       ]
@@ -178,7 +178,7 @@ export const findRun = (
     // what training would end with is said before it begins
     if (finished === null) yield* Effect.forEach([folder.metrics, folder.checkpoints, folder.adapter], refuseLink)
     const name = checkpoint?.record.name ?? resolved.name
-    return { ...folder, guard, name, written, inputs: recordOf(inputs), checkpoint, finished }
+    return { ...folder, guard, name, recordedPlan, inputs: recordOf(inputs), checkpoint, finished }
   })
 
 /** Returns whether all planned steps were taken, or the run stopped early by a rule that the plan still has. */
@@ -242,18 +242,18 @@ export const isAsReported = ({ adapter }: RunFolder, { outputs }: RunReport) =>
 
 /** Prepares a run for resuming: writes the plan again and truncates the metrics to the checkpoint's step. */
 export const continueRun = (
-  { finished: _, ...found }: FoundRun,
+  { finished: _, ...previousRun }: FoundRun,
   { steps }: ResolvedPlan,
   notice: Notice
 ): Effect.Effect<Run, FileError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const step = found.checkpoint?.record.step ?? 0
+    const step = previousRun.checkpoint?.record.step ?? 0
     yield* notice(step === 0 ? "no complete checkpoint: starting at the first step" : `resumes after step ${step}`)
-    yield* writeJson(found.plan, found.written)
+    yield* writeJson(previousRun.plan, previousRun.recordedPlan)
     // without a checkpoint nothing vouches for the plan that the rows were made with
-    const history = yield* cutMetrics(found.metrics, found.checkpoint === null ? -1 : step, steps)
+    const history = yield* cutMetrics(previousRun.metrics, previousRun.checkpoint === null ? -1 : step, steps)
     const missing = step - history.filter(({ kind }) => kind === "step").length
-    if (missing > 0) yield* notice(`warning: ${found.metrics} lacks ${missing} of the ${step} steps so far`)
-    const append = yield* appending(found, found.written, step, history)
-    return { ...found, append, history }
-  }).pipe(within(found.guard))
+    if (missing > 0) yield* notice(`warning: ${previousRun.metrics} lacks ${missing} of the ${step} steps so far`)
+    const append = yield* appending(previousRun, previousRun.recordedPlan, step, history)
+    return { ...previousRun, append, history }
+  }).pipe(within(previousRun.guard))

@@ -44,7 +44,7 @@ export interface Run extends RunFolder {
   /** name of the run, from the plan that it started with */
   readonly name: string
   /** the plan, as written to plan.json */
-  readonly written: unknown
+  readonly recordedPlan: unknown
   /** SHA-256 of each file that the run reads */
   readonly inputs: Inputs
   /** Appends a line to metrics.jsonl. */
@@ -66,12 +66,12 @@ export const openRun = (
     const inputs = recordOf(yield* inputsOf(resolved))
     const folder = yield* createRunFolder(directory ?? resolved.plan.output.directory, resolved.name)
     const guard = yield* lockRun(folder.directory)
-    const written = yield* planIn(resolved, folder.directory)
+    const recordedPlan = yield* planIn(resolved, folder.directory)
     yield* keepTemplate(resolved.plan, folder).pipe(within(guard))
-    yield* writeJson(folder.plan, written).pipe(within(guard))
+    yield* writeJson(folder.plan, recordedPlan).pipe(within(guard))
     const { name } = resolved
-    const append = yield* appending(folder, written, 0, []).pipe(within(guard))
-    return { ...folder, guard, name, written, inputs, append, history: [], checkpoint: null }
+    const append = yield* appending(folder, recordedPlan, 0, []).pipe(within(guard))
+    return { ...folder, guard, name, recordedPlan, inputs, append, history: [], checkpoint: null }
   })
 
 /** Returns a function that reports a row: to metrics.jsonl and, if the plan enables it, to TensorBoard. */
@@ -258,7 +258,7 @@ export const finishRun = (
       base: yield* baseIdentity(resolved.base),
       inputs: run.inputs,
       outputs: recordOf(yield* adapterFiles(run.adapter)),
-      plan: run.written
+      plan: run.recordedPlan
     }
     const pictures = after.mistakes.map(({ picture = null }) => picture)
     if (pictures.some((picture) => picture !== null)) yield* writeJson(run.pictures, pictures)

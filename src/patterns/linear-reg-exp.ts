@@ -24,8 +24,8 @@ export class LinearRegExp extends RegExp {
     this.#program = pattern instanceof LinearRegExp ? pattern.#program : this.#named(() => compile(parse(this.source)))
   }
 
-  override exec(given: string): RegExpExecArray | null {
-    const text = String(given)
+  override exec(input: string): RegExpExecArray | null {
+    const text = String(input)
     const from = this.lastIndex
     this.lastIndex = 0
     if (from > text.length) return null

@@ -93,7 +93,7 @@ const blank: Instruction = {
 export const compile = ({ root, groupCount, names }: Parsed): Program => {
   const instructions: Array<Instruction> = []
   const sets = new Map<string, CharacterSet>()
-  let [bits, written] = [0, 0]
+  let [bits, instructionCount] = [0, 0]
   const most = limit("pattern-characters")
 
   const add = (kind: keyof typeof op, fields: Partial<Instruction> = {}): Instruction => {
@@ -125,7 +125,7 @@ export const compile = ({ root, groupCount, names }: Parsed): Program => {
   // No place of a text leads twice to where a node begins, if none leads twice to where it ends. So only what can be come to in several
   // ways is remembered: a loop, and the ends of choices and repetitions.
   const emit = (node: Node, depth: number, backward: boolean): void => {
-    if (++written > most) {
+    if (++instructionCount > most) {
       throw new UnboundedPattern(`has, with its repetitions written out, more than ${overLimit("pattern-characters")}`)
     }
     switch (node.kind) {

@@ -90,7 +90,10 @@ export const peftConfigOf = (
     modulesToSave: read.list("modules_to_save"),
     ...reading.section(read)
   }
-  const problems = [...read.problems, ...unsupported(json, [...known, ...reading.unread.split(" "), ...read.asked])]
+  const problems = [
+    ...read.problems,
+    ...unsupported(json, [...known, ...reading.unread.split(" "), ...read.readFields])
+  ]
   return problems.length === 0 ? { config } : { problems }
 }
 
@@ -120,7 +123,7 @@ const valueText = (value: unknown): string => cut(JSON.stringify(value) ?? "noth
 /** Accessors for the fields of a configuration, which record the fields that a method reads and the problems found. */
 const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   const problems: Array<string> = []
-  const asked: Array<string> = []
+  const readFields: Array<string> = []
   const wrong = <T>(name: string, value: unknown, expected: string, instead: T): T => {
     problems.push(`${name}: found ${valueText(value)}; expected ${expected}`)
     return instead
@@ -152,7 +155,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
   }
   return {
     problems,
-    asked,
+    readFields,
     list,
     /** Reads a list, or a regular expression (a string). */
     names: (name: string) => (typeof json[name] === "string" ? json[name] : list(name)),
@@ -161,7 +164,7 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
       return value === null || typeof value === "string" ? value : wrong(name, value, "a text", null)
     },
     flag: (name: string) => {
-      asked.push(name)
+      readFields.push(name)
       const value = json[name] ?? false
       return typeof value === "boolean" ? value : wrong(name, value, "true or false", false)
     },
@@ -173,12 +176,12 @@ const fieldsOf = (json: Readonly<Record<string, unknown>>) => {
     },
     /** Rejects null as PEFT does: its default applies to absent fields only. */
     number: (name: string, otherwise: number, bounds: PeftBounds) => {
-      asked.push(name)
+      readFields.push(name)
       const value = Object.hasOwn(json, name) ? json[name] : otherwise
       return isNumber(value, bounds) ? value : wrong(name, value, inWords(bounds), otherwise)
     },
     numbers: (name: string, bounds: PeftBounds): Readonly<Record<string, number>> => {
-      asked.push(name)
+      readFields.push(name)
       const value = json[name] ?? {}
       if (!isRecord(value)) return wrong(name, value, "an object of numbers", {})
       const entries = Object.entries(value)

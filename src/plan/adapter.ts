@@ -32,7 +32,9 @@ import type { Adaptable, ResolvedPlan, SiteOptions } from "./resolved.ts"
 export const selectSites = (plan: RunPlan, model: Adaptable) => {
   const { options, selection } = selectionOf(plan.adapter)
   const selected = select(model, methodOf(plan.adapter), options, selection)
-  return Result.flatMap(selected, (found) => withProbedSites(plan, model, found as Selected<SiteOptions>))
+  return Result.flatMap(selected, (selectedSites) =>
+    withProbedSites(plan, model, selectedSites as Selected<SiteOptions>)
+  )
 }
 
 /** Checks that every pattern of sites to probe matches an adapted site. */

@@ -54,7 +54,7 @@ export interface RanksShape {
    */
   readonly stop: {
     /** whether this rank was asked to stop */
-    asked: boolean
+    requested: boolean
     /** whether all ranks know of a request */
     agreed: boolean
   }
@@ -68,7 +68,7 @@ export const alone: RanksShape = {
   gather: (bytes) => Effect.succeed([bytes]),
   broadcast: Effect.succeed,
   barrier: Effect.void,
-  stop: { asked: false, agreed: false }
+  stop: { requested: false, agreed: false }
 }
 
 /** The program's ranks; default: a single process. */

@@ -22,7 +22,7 @@ export const stoppingTogether =
       if (size === 1) return program
       const askedOf = (fiber: Fiber.Fiber<A, E>) =>
         Effect.gen(function* () {
-          stop.asked = true
+          stop.requested = true
           const until = (yield* milliseconds) + grace
           // agreed: it saves, however long that takes
           while (fiber.pollUnsafe() === undefined && (stop.agreed || (yield* milliseconds) < until))

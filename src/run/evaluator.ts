@@ -36,12 +36,12 @@ export interface SplitEvaluation {
   readonly scored?: ((scores: RowScores) => void) | undefined
 }
 
-const evaluated = ({ kind, adapted, plan, source, ...asked }: Omit<SplitEvaluation, "step">) =>
+const evaluated = ({ kind, adapted, plan, source, ...splitOptions }: Omit<SplitEvaluation, "step">) =>
   Effect.gen(function* () {
     const tell = yield* Progress
     const { sync } = yield* Device
-    const { split, called = split, mistakes, scored } = asked
-    const of = Math.min(source.rows, asked.rows ?? source.rows)
+    const { split, called = split, mistakes, scored } = splitOptions
+    const of = Math.min(source.rows, splitOptions.rows ?? source.rows)
     const done = (count: number) => tell({ kind: "evaluating", split: called, rows: count, of })
     yield* done(0)
     const result = yield* kind.evaluate(adapted, plan, source, { rows: of, mistakes, scored, done })

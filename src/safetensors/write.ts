@@ -63,14 +63,14 @@ export const streamSafetensors = <E, R>(
       const what = `writing ${file.replace(/^.*[/\\]/s, "")}`
       for (const [done, [name, type]] of entries.entries()) {
         yield* working(what, { done, of: entries.length, unit: "tensors" })
-        const own = yield* bytes(name)
+        const tensorBytes = yield* bytes(name)
         const expected = byteSize(type)
-        if (own.length !== expected) {
+        if (tensorBytes.length !== expected) {
           return yield* fail(
-            `tensor ${name}: ${type.dtype} of shape [${type.shape}] is ${expected} bytes, ${own.length} given`
+            `tensor ${name}: ${type.dtype} of shape [${type.shape}] is ${expected} bytes, ${tensorBytes.length} given`
           )
         }
-        yield* add(own)
+        yield* add(tensorBytes)
       }
       yield* end
     })

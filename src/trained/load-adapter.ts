@@ -47,8 +47,8 @@ export const describeAdapter = (location: string, { base, rows }: LoadAdapterOpt
   Effect.gen(function* () {
     const adapter = yield* readPeftAdapter(location)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)
-    const { own, adopting, sections } = yield* adopted(adapter, source, rows !== undefined)
-    const data = { ...sections.data, ...(rows === undefined ? {} : yield* readAs(own, source, rows)) }
+    const { adoptingKind, adopting, sections } = yield* adopted(adapter, source, rows !== undefined)
+    const data = { ...sections.data, ...(rows === undefined ? {} : yield* readAs(adoptingKind, source, rows)) }
     const unused = { optimizer: { kind: "adamw", learningRate: 1e-4 }, training: { steps: 1 } }
     const plan = yield* planFromValue({ model: sections.model, data, adapter: adapter.section, ...unused }, ".")
     const kind = yield* loadKind(plan)
@@ -104,7 +104,7 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
       const { adopting } = candidate
       if (adopting === undefined) continue
       const sections = yield* adopting.sections(adapter, source, evaluated)
-      if (sections !== null) return { own: candidate, adopting, sections }
+      if (sections !== null) return { adoptingKind: candidate, adopting, sections }
     }
     return yield* notOurs(adapter)
   })

@@ -90,11 +90,17 @@ export const predictFile = (
           let writer: RowWriter | undefined
           yield* predictedRows(run, checked, path.dirname(data)).pipe(
             Stream.runForEach((rows) => {
-              const all = rows.map(({ row, prediction }) => ({ row, own: renamed(columnsSaid(prediction), existing) }))
+              const all = rows.map(({ row, prediction }) => ({
+                row,
+                predictionColumns: renamed(columnsSaid(prediction), existing)
+              }))
               const first = writer === undefined
-              writer ??= write([...checked.columns, ...cells(all[0]!.own)], checked.table)
+              writer ??= write([...checked.columns, ...cells(all[0]!.predictionColumns)], checked.table)
               const { head, row: line } = writer
-              return append((first ? head : "") + all.map(({ row, own }) => line({ ...row, ...own })).join(""))
+              return append(
+                (first ? head : "") +
+                  all.map(({ row, predictionColumns }) => line({ ...row, ...predictionColumns })).join("")
+              )
             })
           )
           yield* refuseExisting(out)

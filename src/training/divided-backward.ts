@@ -32,7 +32,7 @@ export const dividedBackward = <M extends Network>(
     for (const ranges of dividedRounds(batches.length, width, ranks.size)) {
       const range = ranges[ranks.rank]!
       const message = new Float32Array(1 + (range.end - range.start) * width)
-      message[0] = ranks.stop.asked ? 1 : 0
+      message[0] = ranks.stop.requested ? 1 : 0
       for (let i = range.start; i < range.end; i++) {
         const made = microBatch(session, batches, i, xs)
         const numbers = yield* readTogether(made, `the gradients of micro-batch ${i + 1}`).pipe(

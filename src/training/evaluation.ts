@@ -117,7 +117,7 @@ export const evaluate =
       const confusion = Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
       let loss = 0
       let rows = 0
-      const columns = { right: [] as Array<number>, given: [] as Array<number>, losses: [] as Array<number> }
+      const columns = { right: [] as Array<number>, predicted: [] as Array<number>, losses: [] as Array<number> }
       const use = (batch: B, logits: Float32Array) =>
         Effect.suspend(() => {
           const predicted = new Int32Array(batch.size)
@@ -131,7 +131,7 @@ export const evaluate =
             probabilities[i] = row.probability
             if (onScores === undefined) continue
             columns.right.push(label)
-            columns.given.push(row.predicted)
+            columns.predicted.push(row.predicted)
             columns.losses.push(row.loss)
           }
           rows += batch.size
@@ -139,8 +139,8 @@ export const evaluate =
         })
       yield* batches.pipe(inRounds({ compute: (batch) => logitsOf(adapted, batch), as: floats, use }))
       onScores?.({
-        accuracy: ratioOf(columns.right.map((label, i) => (label === columns.given[i] ? 1 : 0))),
-        macroF1: macroF1Of(columns.right, columns.given, classes),
+        accuracy: ratioOf(columns.right.map((label, i) => (label === columns.predicted[i] ? 1 : 0))),
+        macroF1: macroF1Of(columns.right, columns.predicted, classes),
         loss: ratioOf(columns.losses)
       })
       return { rows, loss: loss / rows, ...ratesOf(confusion, rows), confusion }

@@ -54,7 +54,7 @@ export const trainOnRanks = (
         const listener = (event: ProgressEvent) =>
           Effect.suspend(() => {
             if (event.kind !== "working") said[rank]!.push(event)
-            if (asked?.(event)) shapes.at(-1)!.stop.asked = true
+            if (asked?.(event)) shapes.at(-1)!.stop.requested = true
             return until?.(event) ? Effect.interrupt : Effect.void
           })
         const read = yield* onFirst(readPlan(w.path(from === undefined ? plan : `${from}/plan.json`)))

@@ -123,8 +123,11 @@ export type Verdict = typeof Verdict.Type
 /** Returns the contents of compare.json: scores are fields of an entry or a rate, by name. */
 export const verdictJson = (verdict: Verdict): object => {
   const { measure, final, common, sweeps, ...rest } = encode(verdict)
-  const table = (written: typeof final) =>
-    written && { ...written, entries: written.entries.map(({ scores, ...entry }) => ({ ...entry, ...scores })) }
+  const table = (encodedTable: typeof final) =>
+    encodedTable && {
+      ...encodedTable,
+      entries: encodedTable.entries.map(({ scores, ...entry }) => ({ ...entry, ...scores }))
+    }
   const rate = ({ scores, ...point }: (typeof sweeps)[number]["points"][number]) => ({
     ...point,
     [measure.name]: scores[measure.name] ?? null

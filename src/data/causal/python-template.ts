@@ -35,7 +35,7 @@ const rewrite = (node: unknown): void => {
   if (iterable["type"] === "SelectExpression") iterable["lhs"] = filtered(iterable["lhs"] as Node, "list")
   else (node as Mutable)["iterable"] = filtered(iterable as unknown as Node, "list")
   const names = [loopvar["value"]].flat().map((each) => (isRecord(each) ? each["value"] : each))
-  body.unshift({ type: "Round", kept: ["loop", ...names] })
+  body.unshift({ type: "Round", savedNames: ["loop", ...names] })
 }
 
 const unprinted = /^(Set|If|For|Macro|CallStatement|FilterStatement|Break|Continue|Comment|StringLiteral)$/
@@ -67,7 +67,7 @@ interface Parts {
     readonly args: ReadonlyArray<Argument>
   }
   readonly value: Value
-  readonly kept: ReadonlyArray<string>
+  readonly savedNames: ReadonlyArray<string>
 }
 type Argument = Node & { readonly key?: { readonly value: string }; readonly value: Node }
 
@@ -111,7 +111,7 @@ export class PythonInterpreter extends Interpreter {
         return parts.value
       case "Round":
         for (const name of environment.variables.keys()) {
-          if (!parts.kept.includes(name)) environment.variables.delete(name)
+          if (!parts.savedNames.includes(name)) environment.variables.delete(name)
         }
         return templateValue(null)
       case "FilterExpression": {

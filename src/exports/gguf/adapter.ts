@@ -75,14 +75,14 @@ export const adapterTensors = (
   })
 
 const pairOf = (
-  { model: own, method }: Adapted<CausalModel>,
+  { model: causalModel, method }: Adapted<CausalModel>,
   part: ReturnType<Adapted<CausalModel>["parts"]>[number],
   model: GgufModel
 ): Effect.Effect<Pair, DeviceReadError> => {
   const { sum } = method
   // `adapterObstacle` has been asked
   if (sum.by !== "factors") throw new Error(`${method.tag} has no factors`)
-  const name = nameIn(model, own, `${part.site.name}.weight`)
+  const name = nameIn(model, causalModel, `${part.site.name}.weight`)
   if (name === undefined) throw new Error(`${part.site.name} has no name in ${model.writing.architecture.name}`)
   return Effect.acquireUseRelease(
     Effect.sync(() => {

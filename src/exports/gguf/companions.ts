@@ -53,9 +53,9 @@ const write = ({ system, user, assistant }: Form, messages: ReadonlyArray<Messag
   return `${turns.join("")}${assistant[0]}`
 }
 
-const asked: ReadonlyArray<Message> = [{ role: "user", content: "What is it?" }]
+const question: ReadonlyArray<Message> = [{ role: "user", content: "What is it?" }]
 const long: ReadonlyArray<Message> = [
-  ...asked,
+  ...question,
   { role: "assistant", content: "A stone." },
   { role: "user", content: "Of what colour?" }
 ]
@@ -76,9 +76,9 @@ export const formOf = (tokenizer: CausalTokenizer): MatchingForm | undefined => 
     const rendered = template.render({ messages }, { prompt: true })
     return "broken" in rendered ? "" : rendered.text
   }
-  const [plain, longer, told] = [rendered(asked), rendered(long), rendered(instructed)]
+  const [plain, longer, told] = [rendered(question), rendered(long), rendered(instructed)]
   for (const form of forms) {
-    const fromForm = write(form, asked)
+    const fromForm = write(form, question)
     if (!plain.endsWith(fromForm)) continue
     const said = plain.slice(0, plain.length - fromForm.length)
     // a template may begin with the token that the tokenizer puts before every text

@@ -29,8 +29,8 @@ export const nameIn = (
 ): string | undefined => {
   const { textPart }: CausalFamily = causalFamilies[family as keyof typeof causalFamilies]
   const [, module, kind = ""] = /^(.*?)(\.weight|\.bias)?$/.exec(causalClassName(textPart ?? { prefix }, name))!
-  const own = ggufName(architecture, module!)
-  return own === undefined ? undefined : own + kind
+  const moduleName = ggufName(architecture, module!)
+  return moduleName === undefined ? undefined : moduleName + kind
 }
 
 /** Returns the merged tensors by GGUF names. `lacking`: parameters for which the architecture has no name. */
@@ -39,19 +39,20 @@ export const mergedTensors = (
   source: CheckpointSource,
   model: GgufModel
 ): { readonly tensors: ReadonlyMap<string, MergedTensor>; readonly lacking: ReadonlyArray<string> } => {
-  const { model: own } = adapted
+  const { model: causalModel } = adapted
   const changed = new Map([...roundedParameters(adapted), ...trainedParameters(adapted)])
-  const turned = new Set(own.fanInFanOut ? own.sites.map((site) => `${site.name}.weight`) : [])
+  const turned = new Set(causalModel.fanInFanOut ? causalModel.sites.map((site) => `${site.name}.weight`) : [])
   const tensors = new Map<string, MergedTensor>()
   const lacking: Array<string> = []
-  for (const { name, shape } of own.parameters) {
-    const stored = nameIn(model, own, name)
+  for (const { name, shape } of causalModel.parameters) {
+    const stored = nameIn(model, causalModel, name)
     if (stored === undefined) {
       lacking.push(name)
       continue
     }
-    const values = changed.get(name)?.read ?? copied(source, own.stored.get(name)!, turned.has(name) ? shape : null)
-    const change = model.writing.change(stored, own)
+    const values =
+      changed.get(name)?.read ?? copied(source, causalModel.stored.get(name)!, turned.has(name) ? shape : null)
+    const change = model.writing.change(stored, causalModel)
     const columns = shape.length === 2 ? shape[1]! : 1
     tensors.set(stored, {
       shape,

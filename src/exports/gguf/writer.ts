@@ -118,11 +118,11 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
         return `is of data.format "${plan.data.format}", but GGUF export supports decoder (text-generation) models only: use --format huggingface`
       }
       const { config } = yield* openSource(model.source)
-      const found = ggufModelOf(model.family, config)
-      if ("reason" in found) return `its base ${found.reason}: use --format huggingface`
-      const lacking = model.parameters.filter(({ name }) => nameIn(found, model, name) === undefined)
+      const ggufModel = ggufModelOf(model.family, config)
+      if ("reason" in ggufModel) return `its base ${ggufModel.reason}: use --format huggingface`
+      const lacking = model.parameters.filter(({ name }) => nameIn(ggufModel, model, name) === undefined)
       if (lacking.length > 0) {
-        return `its base has ${lacking[0]!.name}, which llama.cpp's ${found.writing.architecture.name} does not: use --format huggingface`
+        return `its base has ${lacking[0]!.name}, which llama.cpp's ${ggufModel.writing.architecture.name} does not: use --format huggingface`
       }
       if (!types.includes(ADAPTER)) return undefined
       const { parameters } = yield* Effect.fromResult(selectSites(plan, model))
@@ -134,7 +134,7 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
       const path = yield* Path.Path
       const name = path.basename(path.resolve(run.directory))
       const fileOf = (type: FileName) => `${name}-${type}.gguf`
-      const written = yield* Effect.scoped(writeFiles(run, folder, types, name, fileOf))
+      const ggufExport = yield* Effect.scoped(writeFiles(run, folder, types, name, fileOf))
       const cards: Array<FileCard> = []
       for (const type of types) {
         cards.push(
@@ -144,12 +144,12 @@ export const ggufWriter: ExportWriter<GgufOptions> = {
                 type,
                 file: fileOf(type),
                 label: mixtures[type].label,
-                check: yield* checked(run, written, path.join(folder, fileOf(type)), type)
+                check: yield* checked(run, ggufExport, path.join(folder, fileOf(type)), type)
               }
         )
       }
-      yield* writeFileAtomic(path.join(folder, "Modelfile"), written.modelfile)
-      const { base, writes, notes } = written
+      yield* writeFileAtomic(path.join(folder, "Modelfile"), ggufExport.modelfile)
+      const { base, writes, notes } = ggufExport
       const facts = { name, base, files: cards, writes, notes }
       yield* writeFileAtomic(path.join(folder, "README.md"), ggufCard(facts))
       return {
@@ -196,14 +196,14 @@ const writeFiles = (
     const path = yield* Path.Path
     const loaded = yield* run.open
     const { adapted } = loaded.kind.generation!.writing(loaded)
-    const own = adapted.model
-    const source = yield* openSource(own.source)
-    const { chatTemplate: template } = own.tokenizer
-    const model = ggufModelOf(own.family, source.config)
+    const causalModel = adapted.model
+    const source = yield* openSource(causalModel.source)
+    const { chatTemplate: template } = causalModel.tokenizer
+    const model = ggufModelOf(causalModel.family, source.config)
     if ("reason" in model) return yield* refusedAs(run, `its base ${model.reason}`)
     const mixed = merged(types)
     if (mixed.length > 0) {
-      const metadata = yield* ggufMetadata(source, own, model, own.tokenizer)
+      const metadata = yield* ggufMetadata(source, causalModel, model, causalModel.tokenizer)
       if ("reason" in metadata) return yield* refusedAs(run, `its base ${metadata.reason}`)
       const { tensors } = mergedTensors(adapted, source, model)
       for (const type of mixed) {
@@ -217,18 +217,18 @@ const writeFiles = (
           ["general.file_type", encoded.u32(mixtures[type].fileType)],
           ["general.quantization_version", encoded.u32(2)]
         ] as const)
-        yield* writeMixture(path.join(folder, fileOf(type)), type, all, tensors, own)
+        yield* writeMixture(path.join(folder, fileOf(type)), type, all, tensors, causalModel)
       }
     }
     if (types.includes(ADAPTER)) yield* writeAdapter(path.join(folder, fileOf(ADAPTER)), adapted, model, name)
-    const base = path.basename(own.source)
+    const base = path.basename(causalModel.source)
     const onGguf = base.endsWith(".gguf")
     const exportedFiles: ExportedFiles = {
       logits: mixed.length === 0 ? new Float32Array(0) : yield* logitsOfTexts(adapted),
-      width: own.vocabularySize,
+      width: causalModel.vocabularySize,
       base,
       notes: model.notes,
-      writes: own.tokenizer.chatTemplate === null ? "text" : "chat",
+      writes: causalModel.tokenizer.chatTemplate === null ? "text" : "chat",
       modelfile: modelfile({
         ...(mixed[0] !== undefined
           ? { from: fileOf(mixed[0]), adapter: null }
@@ -237,8 +237,8 @@ const writeFiles = (
               note: onGguf ? "the base's file, next to this one" : "the base as a GGUF file, next to this one",
               adapter: fileOf(ADAPTER)
             }),
-        tokenizer: own.tokenizer,
-        eosIds: own.eosIds
+        tokenizer: causalModel.tokenizer,
+        eosIds: causalModel.eosIds
       })
     }
     return exportedFiles

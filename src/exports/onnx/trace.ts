@@ -77,7 +77,7 @@ const constant = (values: BackendValues, shape: ReadonlyArray<number>, dtype: Da
 class Recorder extends tf.KernelBackend {
   values: Array<Value> = []
   calls: Array<Call> = []
-  kept: Array<Tensor> = []
+  constants: Array<Tensor> = []
   #places = new WeakMap<object, number>()
   /** what tensors of this backend there are: tfjs counts what a kernel leaves behind */
   readonly #live = new Set<object>()
@@ -101,8 +101,8 @@ class Recorder extends tf.KernelBackend {
     if (known !== undefined) return known
     // of the device's backend: whatever a pass makes itself is noted here
     const tensor = info as Tensor
-    const seen = this.kept.findIndex(({ dataId }) => dataId === tensor.dataId)
-    const place = seen === -1 ? this.kept.push(tensor) - 1 : seen
+    const seen = this.constants.findIndex(({ dataId }) => dataId === tensor.dataId)
+    const place = seen === -1 ? this.constants.push(tensor) - 1 : seen
     this.#places.set(info.dataId, this.values.length)
     return this.values.push({ shape: [...info.shape], dtype: info.dtype, origin: { kind: "kept", place } }) - 1
   }
@@ -220,16 +220,19 @@ const placeholders: Placeholders = {
 export const traced = (
   shapes: Readonly<Record<string, ShapeOf>>,
   passes: ReadonlyArray<(placeholders: Placeholders) => Readonly<Record<string, Tensor>>>
-): Effect.Effect<{ readonly traces: ReadonlyArray<Trace>; readonly kept: ReadonlyArray<Tensor> }, UnknownOperation> =>
+): Effect.Effect<
+  { readonly traces: ReadonlyArray<Trace>; readonly constants: ReadonlyArray<Tensor> },
+  UnknownOperation
+> =>
   Effect.acquireUseRelease(
     Effect.promise(async () => {
       const before = tf.getBackend()
-      recorder.kept = []
+      recorder.constants = []
       register(shapes)
       await tf.setBackend(BACKEND)
       return before
     }),
-    () => Effect.suspend(() => attempted(() => ({ traces: passes.map(traceOf), kept: recorder.kept }))),
+    () => Effect.suspend(() => attempted(() => ({ traces: passes.map(traceOf), constants: recorder.constants }))),
     (before) => Effect.promise(() => tf.setBackend(before))
   )
 

@@ -103,7 +103,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       const { base, inputs, config, files } = served
       const axes = sized(served)
       yield* working("tracing the forward pass")
-      const { traces, kept } = yield* traced(
+      const { traces, constants } = yield* traced(
         shapes,
         axes.map((sizes) => pass(served, sizes))
       )
@@ -113,7 +113,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
       })
       const names = trace.values.flatMap(({ origin }) => (origin?.kind === "parameter" ? [origin.name] : []))
       const stored = yield* parametersOf(served, names)
-      const numbers = yield* Effect.forEach(kept, (tensor) =>
+      const numbers = yield* Effect.forEach(constants, (tensor) =>
         Effect.map(readTensor(tensor, "a tensor of the model"), (data) => Array.from(data))
       )
       const bytes = [...stored.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
@@ -129,7 +129,7 @@ export const onnxWriter: ExportWriter<OnnxOptions> = {
           trace,
           inputs: ports,
           parameter: (name: string) => stored.get(name)!,
-          kept: numbers,
+          constants: numbers,
           version: ownPackage.version
         }
         yield* working(`writing ${precision.file}`)

@@ -13,7 +13,7 @@ export interface Model {
   /** returns the values of a parameter by its name */
   readonly parameter: (name: string) => Stored
   /** values of the tensors that the model keeps in addition to its parameters */
-  readonly kept: ReadonlyArray<ReadonlyArray<number>>
+  readonly constants: ReadonlyArray<ReadonlyArray<number>>
   /** version of tfjs-lora-pro */
   readonly version: string
 }
@@ -51,7 +51,10 @@ const nameOf = ({ factor, powers }: Product): string =>
 const NAMED = 8
 
 /** Encodes the model in one precision as the bytes of an ONNX file. */
-export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model, precision: Precision): Uint8Array => {
+export const writtenModel = (
+  { trace, inputs, parameter, constants, version }: Model,
+  precision: Precision
+): Uint8Array => {
   const { floats } = precision
   const graph = new Graph(axesOf(inputs))
   const typeOf = (dtype: string): TypeName => (dtype === "float32" ? floats : dtype === "bool" ? "bool" : "int64")
@@ -81,7 +84,7 @@ export const writtenModel = ({ trace, inputs, parameter, kept, version }: Model,
           return graph.tensor(name, floats, shape, () => storedFloats(floats, data))
         }
         case "kept":
-          return stored(dtype, kept[origin!.place]!, shape as ReadonlyArray<number>, place)
+          return stored(dtype, constants[origin!.place]!, shape as ReadonlyArray<number>, place)
         case "constant": {
           const { values } = origin!
           if (values.length === 1 && shape.length > 0) {

@@ -181,7 +181,7 @@ const publishableReport = (
   directory: string,
   record: Readonly<Record<string, unknown>>,
   base: HubName,
-  own: (place: string, text: string) => UploadedFile
+  uploadedText: (place: string, text: string) => UploadedFile
 ) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -197,7 +197,7 @@ const publishableReport = (
     const pictures = yield* Effect.orElseSucceed(text(from.pictures), () => undefined)
     if (pictures !== undefined) yield* writeFileAtomic(to.pictures, pictures)
     yield* writeReport(to, { ...kind, next: () => kind.next(plan, fileName(name)) })
-    return own("report.html", yield* text(to.page))
+    return uploadedText("report.html", yield* text(to.page))
   })
 
 /** Returns the paths of a folder's files, without names that begin with a dot and links out of the folder. */
@@ -215,7 +215,7 @@ const namesIn = (folder: string) =>
       })
     const home = yield* fs.realPath(folder).pipe(Effect.mapError(failed))
     const seen = all.filter((name) => !name.split(/[/\\]/).some((part) => part.startsWith(".")))
-    const found = yield* Effect.forEach(seen.toSorted(), (name) =>
+    const fileLists = yield* Effect.forEach(seen.toSorted(), (name) =>
       Effect.gen(function* () {
         const file = path.join(folder, name)
         const { type } = yield* fs.stat(file).pipe(Effect.mapError(fileError("read", file)))
@@ -226,7 +226,7 @@ const namesIn = (folder: string) =>
         return yield* new FileError({ action: "read", file, reason })
       })
     )
-    return found.flat()
+    return fileLists.flat()
   })
 
 const filesOfFolder = (

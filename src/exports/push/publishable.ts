@@ -64,16 +64,16 @@ export const publishableAdapterConfig = (config: Json, base: HubName): Json => (
 const isHubName = (text: string): boolean => /^(?!\.+$)[\w.-]+\/(?!\.+$)[\w.-]+$/.test(text)
 
 /**
- * Returns a model card whose `base_model` is a Hub name, or is removed: the Hub would resolve a path to another model or to none. `written`: the
+ * Returns a model card whose `base_model` is a Hub name, or is removed: the Hub would resolve a path to another model or to none. `writtenBase`: the
  * base as the run wrote it, a path; a different name was edited by hand and is kept. Other lines are unchanged.
  */
-export const publishableCard = (card: string, base: HubName, written: string): string => {
+export const publishableCard = (card: string, base: HubName, writtenBase: string): string => {
   const [, front, rest] = /^---\r?\n([\s\S]*?)\r?\n---(\r?\n[\s\S]*|)$/.exec(card) ?? []
   if (front === undefined || rest === undefined) return card
   const lines = front.split(/\r?\n/)
   const baseLine = lines.find((line) => /^base_model:/.test(line))
   const text = baseLine === undefined ? "" : unquoted(baseLine.slice("base_model:".length).trim())
-  const byHand = text !== written && isHubName(text) ? text : undefined
+  const byHand = text !== writtenBase && isHubName(text) ? text : undefined
   // a list, or a name that is no path, is the user's own
   if (baseLine?.trim() === "base_model:") return card
   const name = base ?? byHand

@@ -45,8 +45,8 @@ const start = async (): Promise<Instance<Decoder>> => {
   }
   const imports: Record<string, () => unknown> = {}
   for (const { name } of WebAssembly.Module.imports(module)) {
-    const own = Object.keys(known).find((beginning) => name.replace(/^__(wbg_)?/, "").startsWith(beginning))
-    imports[name] = own === undefined ? () => 0 : known[own]!
+    const knownName = Object.keys(known).find((beginning) => name.replace(/^__(wbg_)?/, "").startsWith(beginning))
+    imports[name] = knownName === undefined ? () => 0 : known[knownName]!
   }
   const instance = await WebAssembly.instantiate(module, { wbg: imports })
   const exports = instance.exports as object as Exports

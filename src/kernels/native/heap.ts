@@ -42,7 +42,7 @@ type WasmKernel = (args: number, chunk: number, scratch: number) => void
 
 /** Returns a wasm memory as the heap of a library's kernels. */
 export const heapOf = (
-  { file, kernels: own, pointerTo, addressOf, mapFile, bfloat16 }: NativeLibrary,
+  { file, kernels: nativeKernels, pointerTo, addressOf, mapFile, bfloat16 }: NativeLibrary,
   memory: WebAssembly.Memory,
   outside?: Outside
 ): Heap => {
@@ -61,7 +61,7 @@ export const heapOf = (
     },
     inPlaceOf: (kernels, names) =>
       kernels.map((kernel, i) => {
-        const native = own.get(names[i]!)
+        const native = nativeKernels.get(names[i]!)
         return native === undefined ? kernel : (args, chunk, scratch) => native(heap.pointer, args, chunk, scratch)
       })
   }

@@ -5,9 +5,9 @@ import type { NativeLibrary } from "./heap.ts"
 import type { PrivateMemory } from "./outside.ts"
 
 const runtime = (): Foreign => {
-  const found = foreign()
-  if ("reason" in found) throw new Error(`${found.reason}; ${found.remedy}`)
-  return found
+  const ffi = foreign()
+  if ("reason" in ffi) throw new Error(`${ffi.reason}; ${ffi.remedy}`)
+  return ffi
 }
 
 const ENDINGS: Readonly<Record<string, string>> = { linux: "so", darwin: "dylib", win32: "dll" }
@@ -122,9 +122,9 @@ const RESERVED = 2 ** 32 - 2 ** 16
 export const askForLargePages = (memory: WebAssembly.Memory): void => {
   if (process.platform !== "linux") return
   try {
-    const found = runtime()
-    const { madvise } = openSystemLibrary(found, { madvise: { parameters: ["pointer", "u64", "i32"], result: "i32" } })
-    madvise(found.pointerTo(new Uint8Array(memory.buffer)), BigInt(RESERVED), LARGE_PAGES)
+    const ffi = runtime()
+    const { madvise } = openSystemLibrary(ffi, { madvise: { parameters: ["pointer", "u64", "i32"], result: "i32" } })
+    madvise(ffi.pointerTo(new Uint8Array(memory.buffer)), BigInt(RESERVED), LARGE_PAGES)
   } catch {
     // another C library: its pages stay as they are
   }

@@ -88,15 +88,15 @@ class OutsideMemory extends KernelBackend {
     this.held.get(dataId)!.references++
   }
   override disposeData(dataId: object, force = false): boolean {
-    const own = this.held.get(dataId)
-    if (own === undefined) return true
-    own.references--
-    if (!force && own.references > 0) return false
+    const heldTensor = this.held.get(dataId)
+    if (heldTensor === undefined) return true
+    heldTensor.references--
+    if (!force && heldTensor.references > 0) return false
     this.held.delete(dataId)
     this.tensors--
-    this.bytesUsed -= own.bytes
-    this.bytesSpare += own.bytes
-    this.spare.set(own.bytes, [...(this.spare.get(own.bytes) ?? []), own.address])
+    this.bytesUsed -= heldTensor.bytes
+    this.bytesSpare += heldTensor.bytes
+    this.spare.set(heldTensor.bytes, [...(this.spare.get(heldTensor.bytes) ?? []), heldTensor.address])
     this.trim(this.bytesUsed)
     return true
   }

@@ -32,7 +32,7 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
     if (call === undefined) return `kernel ${kind} is missing`
     for (let i = 0; i < M * K; i++) floats[A / 4 + i] = term(i)
     for (let i = 0; i < N * K; i++) floats[B / 4 + i] = term(i + 3)
-    const own = KERNELS[kind]
+    const kernel = KERNELS[kind]
     const none = {
       lda2: 0,
       ldb2: 0,
@@ -51,15 +51,15 @@ export const disagreement = (library: NativeLibrary): string | undefined => {
     const words = { ...none, lda, ldb, ldc: N, m: M, n: N, k: K, start: 0, inner: 1, rows: M, columns: N }
     const buffers = { a: { address: A }, b: { address: B }, c: { address: C } }
     const addressOf = (buffer: object): number => (buffer as { readonly address: number }).address
-    writeArguments(views, addressOf, layoutOf(own), own, buffers, words, { chunks: 1 })
+    writeArguments(views, addressOf, layoutOf(kernel), kernel, buffers, words, { chunks: 1 })
     call(pointer, ARGUMENTS, 0, SCRATCH)
     for (let i = 0; i < M; i++)
       for (let j = 0; j < N; j++) {
         let sum = 0
         for (let p = 0; p < K; p++)
           sum += at(A, kind === "tn" ? p * M + i : i * K + p) * at(B, kind === "nt" ? j * K + p : p * N + j)
-        const found = at(C, i * N + j)
-        if (found !== sum) return `an element of a product (${kind}) is ${found}, expected ${sum}`
+        const actual = at(C, i * N + j)
+        if (actual !== sum) return `an element of a product (${kind}) is ${actual}, expected ${sum}`
       }
   }
   return undefined

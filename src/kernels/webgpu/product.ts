@@ -192,13 +192,13 @@ const sizeOf = (product: Product): number => outputsOf(product) * product.m * pr
 /** Without what is done to the sum of the parts. */
 const bare = ({ scale: _, bias: __, ...product }: Product): Product => product
 
-const sumOfParts = (product: Product, found: Span, c: Matrix, parts: number): Dispatch => {
+const sumOfParts = (product: Product, partialSums: Span, c: Matrix, parts: number): Dispatch => {
   const { m, n, bias, scale = 1 } = product
   const size = sizeOf(product)
   const { cBatch, biasBatch } = stridesOf(product)
   return {
     program: partSumProgram(bias === undefined ? "plain" : "biased"),
-    buffers: bias === undefined ? { found, c } : { found, bias, c },
+    buffers: bias === undefined ? { found: partialSums, c } : { found: partialSums, bias, c },
     words: { size, parts, one: m * n, n, cBatch, biasBatch, scale },
     groups: partSumGroups(size)
   }

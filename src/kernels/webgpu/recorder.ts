@@ -211,10 +211,10 @@ export const installWebgpuEngine = (
 const refuseAliases = ({ name, buffers }: Program, spans: ReadonlyArray<BufferSpan>): void => {
   const names = Object.keys(buffers)
   const writes = (i: number) => buffers[names[i]!]!.writes
-  for (const [i, own] of spans.entries()) {
+  for (const [i, writtenSpan] of spans.entries()) {
     if (!writes(i)) continue
     const other = spans.findIndex(
-      (span, j) => j !== i && span.buffer === own.buffer && !(writes(j) && areApart(span, own))
+      (span, j) => j !== i && span.buffer === writtenSpan.buffer && !(writes(j) && areApart(span, writtenSpan))
     )
     if (other >= 0) throw new Error(`webgpu: ${name}: ${names[i]}, which it writes, overlaps ${names[other]}`)
   }

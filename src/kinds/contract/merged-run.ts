@@ -70,10 +70,10 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
         const split = checkedSplit(opened)
         const computed = yield* outputs(model, opened[split]!)
         yield* device.sync
-        return { own: computed, split }
+        return { computed: computed, split }
       }).pipe(Effect.scoped)
     device.label("the unmerged model")
-    const { own: unmerged, split } = yield* checked(adapted)
+    const { computed: unmerged, split } = yield* checked(adapted)
     const counts = yield* write
     yield* device.sync
     const card = {
@@ -92,7 +92,7 @@ export const mergedRun = <M extends Network, Source extends SplitSource>({
       words,
       split,
       unmerged,
-      merged: Effect.flatMap(reopened, (merged) => Effect.map(checked(merged), ({ own }) => own)),
+      merged: Effect.flatMap(reopened, (merged) => Effect.map(checked(merged), ({ computed }) => computed)),
       counts,
       readme: (check) => mergedCard({ ...card, check })
     }

@@ -77,7 +77,7 @@ interface HeadKind<Plan extends EncoderPlan & HeadPlan, Data extends HeadData>
   open(plan: Plan): Effect.Effect<Data, DataError, World>
   /** Names of the outputs: those of opened rows, and those that the plan states. */
   readonly outputs: {
-    found(data: Data): ReadonlyArray<string>
+    fromRows(data: Data): ReadonlyArray<string>
     planned(data: Plan["data"]): ReadonlyArray<string> | undefined
   }
   /** returns fields of the data section that the plan omits and the rows determine */
@@ -105,9 +105,9 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
   words,
   detecting,
   adopting,
-  ...own
+  ...kindOptions
 }: HeadKind<Plan, Data>): HeadKindOf<Plan, Data> => ({
-  ...own,
+  ...kindOptions,
   ...encoderFacts,
   labelsOf: ({ labels }) => (classes ? labels : []),
   describe: ({ model, data }) =>
@@ -117,7 +117,7 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
       const { source, task } = plan.model
       const planned = outputs.planned(plan.data)
       const rows = yield* Effect.result(open(plan))
-      const foundLabels = classes && Result.isSuccess(rows) ? outputs.found(rows.success) : undefined
+      const foundLabels = classes && Result.isSuccess(rows) ? outputs.fromRows(rows.success) : undefined
       const { head, labels: headLabels } =
         plan.model.head === undefined
           ? yield* suitedHead(foundLabels, planned !== undefined, describe(source, { ...task, head: "checkpoint" }))
@@ -128,17 +128,24 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
           : yield* Effect.result(open({ ...plan, data: { ...plan.data, labels: headLabels } }))
       // if rows could not be read, the model is still checked, without a problem for its missing labels
       const standIns = head === "checkpoint" ? undefined : ["0", "1"]
-      const labels = Result.isSuccess(data) ? outputs.found(data.success) : (planned ?? standIns)
+      const labels = Result.isSuccess(data) ? outputs.fromRows(data.success) : (planned ?? standIns)
       const model = yield* Effect.result(describe(source, { ...task, head, labels }))
       return yield* resolveEncoder(plan, name, {
         data,
         model,
         textsOf: ({ splits }) => splits.train,
-        filled: (found) => ({ ...plan, model: { ...plan.model, head }, data: { ...plan.data, ...settled(found) } })
+        filled: (openedData) => ({
+          ...plan,
+          model: { ...plan.model, head },
+          data: { ...plan.data, ...settled(openedData) }
+        })
       })
     }),
   words: { ...encoderWords, ...words },
-  suggesting: headSuggesting((data) => (classes ? outputs.found(data).length : null), "accuracy" in own.metrics),
+  suggesting: headSuggesting(
+    (data) => (classes ? outputs.fromRows(data).length : null),
+    "accuracy" in kindOptions.metrics
+  ),
   detecting,
   ...(adopting === undefined ? {} : { adopting: { ...adopting, sections: adoptedSections(adopting.sections) } }),
   next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`

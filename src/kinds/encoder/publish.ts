@@ -70,7 +70,7 @@ interface HeadPublisher<
   /** converts the model of the merged folder to the run's kind; `trained`: the run's model */
   reopened(merged: Adapted, trained: M): Adapted<M>
   /** returns the model to write, where it differs from the trained one, such as by a head in other units; until the scope closes */
-  written?(trained: Trained<Plan, M>): Effect.Effect<Adapted<M>, never, World>
+  exportedModel?(trained: Trained<Plan, M>): Effect.Effect<Adapted<M>, never, World>
 }
 
 export const headPublisher = <
@@ -83,9 +83,9 @@ export const headPublisher = <
   words,
   task,
   usage: served,
-  ...own
+  ...publisher
 }: HeadPublisher<Plan, R, M, S>): Publisher<Plan, R, M, S> => {
-  const writtenOf = (trained: Trained<Plan, M>) => own.written?.(trained) ?? Effect.succeed(trained.adapted)
+  const writtenOf = (trained: Trained<Plan, M>) => publisher.exportedModel?.(trained) ?? Effect.succeed(trained.adapted)
   return {
     readerOf: peftReader,
     mergesInto: "huggingface",
@@ -95,7 +95,7 @@ export const headPublisher = <
           servedClassifier({
             plan: trained.plan,
             adapted: trained.adapted,
-            written: exported,
+            exported: exported,
             problemType,
             usage: served(trained)
           })
@@ -107,17 +107,17 @@ export const headPublisher = <
       return {
         pipeline: "text-classification",
         task,
-        alone: own.alone,
-        purpose: own.purpose(model),
+        alone: publisher.alone,
+        purpose: publisher.purpose(model),
         settings: [["maximum tokens per text", longest]],
-        loading: loadingCode(source, own.python(source.resolved)),
-        limits: `${own.limits(model)} Texts are cut at ${longest} tokens.`
+        loading: loadingCode(source, publisher.python(source.resolved)),
+        limits: `${publisher.limits(model)} Texts are cut at ${longest} tokens.`
       }
     },
     merge: (trained, splits, run, folder) => {
       const { plan, adapted } = trained
       const { model } = adapted
-      const alone = own.alone.toLowerCase()
+      const alone = publisher.alone.toLowerCase()
       const change = changeOf(adapted, { alone: `${alone} alone`, beside: alone })
       return mergedRun({
         adapted,
@@ -126,17 +126,17 @@ export const headPublisher = <
         width: model.labels.length,
         words,
         splits: () => splits(adapted, plan),
-        outputs: (model, source) => own.outputs(model, plan, source),
+        outputs: (model, source) => publisher.outputs(model, plan, source),
         write: Effect.scoped(
           Effect.flatMap(writtenOf(trained), (exported) => writeMerged(exported, folder, problemType))
         ),
-        reopened: Effect.map(openMerged(folder, model), (merged) => own.reopened(merged, model)),
+        reopened: Effect.map(openMerged(folder, model), (merged) => publisher.reopened(merged, model)),
         card: {
           pipeline: model.head.pooling === "pooler" ? "text-classification" : "feature-extraction",
-          introduction: own.introduction(trained, change),
+          introduction: publisher.introduction(trained, change),
           weights: plan.model.weights,
           leftOut: "they are another head's",
-          usage: usage(model, plan.data, longestText(plan, model), own.mergedPython(trained))
+          usage: usage(model, plan.data, longestText(plan, model), publisher.mergedPython(trained))
         }
       })
     }

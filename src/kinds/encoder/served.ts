@@ -43,12 +43,12 @@ export interface Serving {
   readonly plan: EncoderPlan
   readonly adapted: Adapted<TextNetwork>
   /** model whose parameters are written; default: the trained model */
-  readonly written?: Adapted<TextNetwork>
+  readonly exported?: Adapted<TextNetwork>
 }
 
 /** Describes the parts of the export that all encoders over texts share. */
-export const servedText = ({ plan, adapted: { model }, adapted, written = adapted }: Serving) => ({
-  adapted: written as Adapted<Network>,
+export const servedText = ({ plan, adapted: { model }, adapted, exported = adapted }: Serving) => ({
+  adapted: exported as Adapted<Network>,
   base: model.folder,
   tokenizer: { tokenTypes: model.tokenTypes, padId: model.tokenizer.padId },
   inputs: inputsOf(model),

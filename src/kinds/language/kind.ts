@@ -240,9 +240,9 @@ export const languageKind = <Plan extends LanguagePlan, Data extends LanguageDat
   rows,
   each = "",
   chats,
-  ...own
+  ...kindOptions
 }: LanguageKind<Plan, Data>): LanguageKindOf<Plan, Data> => ({
-  ...own,
+  ...kindOptions,
   resolve: (plan, name) => resolveWriting(plan, name, causalModels, rows),
   describe: describeLanguagePlan,
   baseOf: (_, { origin }) => origin.where,

@@ -28,7 +28,7 @@ interface LayersKind<Plan extends LayersPlan, Data extends ClassificationData, R
   readonly suggesting: Suggesting<ResolvedLayersPlan<Plan, Data>>
   readonly detecting: Detecting
   /** arguments of `predict`, as words of a shell */
-  readonly asked: string
+  readonly exampleArguments: string
   /** lines of `validate` about images */
   readonly images?: (data: Data) => { readonly text: string; readonly json: object }
 }
@@ -38,7 +38,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
   called,
   suggesting,
   detecting,
-  asked,
+  exampleArguments,
   images
 }: LayersKind<Plan, Data, Ready>) =>
   ({
@@ -62,7 +62,7 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
     },
     suggesting,
     detecting,
-    next: (_, run) => `predict ${run} ${asked}`,
+    next: (_, run) => `predict ${run} ${exampleArguments}`,
     runner: () => import("./run.ts").then(({ layersRunner }) => layersRunner(rows)),
     publisher: () => import("./publish.ts").then(({ layersPublisher }) => layersPublisher(rows, called))
   }) satisfies RunKind<Plan, ResolvedLayersPlan<Plan, Data>>

@@ -78,7 +78,7 @@ export interface LayersRows<
   /** Reads the number of pixels of a row's image; absent for rows without images. See `Runner.images`. */
   pixels?(input: Asked, plan: Plan): { readonly pixels: number } | { readonly broken: string }
   /** Converts inputs to rows, each with the text of its prediction. `folder`: base of relative paths. */
-  asked(
+  inputRows(
     inputs: ReadonlyArray<Asked>,
     plan: Plan,
     folder: string | undefined

@@ -48,7 +48,7 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
           pixels: (plan, input) => rows.pixels!(input, plan),
           decoded: ({ model, ...adapted }, plan, inputs) =>
             Effect.gen(function* () {
-              const all = yield* rows.asked(inputs, plan, undefined)
+              const all = yield* rows.inputRows(inputs, plan, undefined)
               const batch = yield* rows.read(all, rowsFor(model, plan), true)
               return predictionsOf(all, all.length, model.labels, () => logitsOf({ model, ...adapted }, batch))
             })
@@ -57,7 +57,7 @@ export const layersRunner = <Plan extends LayersPlan, Data extends Classificatio
   predict: (adapted, plan, inputs, folder) =>
     Effect.gen(function* () {
       const { model } = adapted
-      const all = yield* rows.asked(inputs, plan, folder)
+      const all = yield* rows.inputRows(inputs, plan, folder)
       return yield* predictionsOf(all, plan.training.evaluateBatchSize, model.labels, (some) =>
         Effect.flatMap(rows.read(some, rowsFor(model, plan)), (batch) => logitsOf(adapted, batch))
       )

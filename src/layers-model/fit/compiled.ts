@@ -86,14 +86,18 @@ export const compiledOf = (
   { loss, metrics }: Compilation = {}
 ): Result.Result<Compiled, ReadonlyArray<PlanProblem>> => {
   const graph = graphOf(base)
-  const own = graph as unknown as CompiledFields
-  if (loss === undefined && own.optimizer == null) return Result.fail([NOT_COMPILED])
-  if (loss === undefined && metrics === undefined) return checked(own)
+  const compiledFields = graph as unknown as CompiledFields
+  if (loss === undefined && compiledFields.optimizer == null) return Result.fail([NOT_COMPILED])
+  if (loss === undefined && metrics === undefined) return checked(compiledFields)
   // compiled as tfjs does it, on an object whose prototype is the model: what is written goes there
   const before = Object.create(graph) as tfl.LayersModel
   const optimizer = tf.train.sgd(0)
   try {
-    before.compile({ optimizer, loss: (loss ?? own.loss) as string, ...(metrics === undefined ? {} : { metrics }) })
+    before.compile({
+      optimizer,
+      loss: (loss ?? compiledFields.loss) as string,
+      ...(metrics === undefined ? {} : { metrics })
+    })
   } catch (error) {
     const message = messageOf(error)
     return Result.fail([{ path: "loss, metrics", message }])
@@ -117,7 +121,11 @@ const compiled = (fields: CompiledFields): Compiled => {
   const lossFunctions = fields.lossFunctions as ReadonlyArray<LossOrMetric>
   // with several outputs tfjs's metrics begin with the outputs' losses
   const metrics = metricsTensors.slice(outputNames.length > 1 ? outputNames.length : 0)
-  const lossesOf: (...given: Parameters<Compiled["score"]>) => ReadonlyArray<Scalar> = (outputs, targets, weights) =>
+  const lossesOf: (...scoreArguments: Parameters<Compiled["score"]>) => ReadonlyArray<Scalar> = (
+    outputs,
+    targets,
+    weights
+  ) =>
     lossFunctions.map((lossOf, i) => {
       const rows = lossOf(targets[i]!, outputs[i]!)
       const weight = weights?.[i]
@@ -147,11 +155,11 @@ const withoutDuplicates = (names: ReadonlyArray<string>): ReadonlyArray<string> 
 
 const lossNames = ({ loss, outputNames }: CompiledFields): ReadonlyArray<string | undefined> =>
   outputNames.map((name, i) => {
-    const own: unknown =
+    const outputLoss: unknown =
       typeof loss === "string"
         ? loss
         : Array.isArray(loss)
           ? loss[i]
           : (loss as Record<string, unknown> | undefined)?.[name]
-    return typeof own === "string" ? own : undefined
+    return typeof outputLoss === "string" ? outputLoss : undefined
   })

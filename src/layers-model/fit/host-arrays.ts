@@ -78,14 +78,14 @@ export const perSlot = (
     return Result.fail([problem(kind, `missing; expected data for ${names.join(", ")}`)])
   }
   if (isDict(values)) {
-    const given = Object.keys(values)
+    const arrayNames = Object.keys(values)
     const missing = names.filter((name) => values[name] === undefined || values[name] === null)
     if (missing.length === 0) return Result.succeed(names.map((name) => values[name]))
     return Result.fail(
       missing.map((name) => {
-        const near = closest(name, given)
+        const near = closest(name, arrayNames)
         const hint = near === undefined ? "" : `; is "${near}" meant?`
-        return problem(kind, `no data for "${name}", found ${given.join(", ") || "nothing"}${hint}`)
+        return problem(kind, `no data for "${name}", found ${arrayNames.join(", ") || "nothing"}${hint}`)
       })
     )
   }
@@ -223,7 +223,9 @@ const unevenRows = (slots: ReadonlyArray<Slot>, arrays: ReadonlyArray<HostArray>
   const rows = arrays[0]!.shape[0]!
   if (rows === 0) return [problem("xs", "found no rows")]
   return slots.flatMap(({ path }, i) => {
-    const own = arrays[i]!.shape[0]
-    return own === rows ? [] : [problem(path, `found ${own} rows; expected ${rows}, as ${slots[0]!.path} has`)]
+    const rowCount = arrays[i]!.shape[0]
+    return rowCount === rows
+      ? []
+      : [problem(path, `found ${rowCount} rows; expected ${rows}, as ${slots[0]!.path} has`)]
   })
 }

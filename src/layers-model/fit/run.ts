@@ -72,11 +72,11 @@ export interface RunOptions {
 /** Runs the training loop on opened data. */
 export const run = (options: RunOptions): Effect.Effect<FitHistory, FitFailure> => Effect.scoped(running(options))
 
-const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope.Scope> =>
+const running = (runOptions: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope.Scope> =>
   Effect.gen(function* () {
-    const { adapted, source, settled, options, validate } = given
+    const { adapted, source, settled, options, validate } = runOptions
     const { plan, compiled } = settled
-    const { weights, extent } = yield* judged(given)
+    const { weights, extent } = yield* judged(runOptions)
     const weighted = weights.map((weight) => weight !== undefined)
     const layers = yield* Effect.promise(() => import("@tensorflow/tfjs-layers"))
     const history = new layers.History()
@@ -101,7 +101,7 @@ const running = (given: RunOptions): Effect.Effect<FitHistory, FitFailure, Scope
       : yield* peeked(source, extent.from, plan.training.accumulate)
     const first = yield* Effect.forEach(begun.seen, (batch) => withWeights(batch, weights))
     const stepper = yield* openStepper(adapted, settled, weighted, extent.total, first)
-    const guard = yield* openGuard(given, extent)
+    const guard = yield* openGuard(runOptions, extent)
     const under: Run = {
       source: begun.source,
       stepper,

@@ -46,7 +46,7 @@ export type RateError = Effect.Error<ReturnType<typeof findRate>>
 
 /** Keeps the scores of the first forward pass of each batch: a probe of the full gradient may run it again. */
 class Scores {
-  private kept: Array<Tensor1D> = []
+  private batchScores: Array<Tensor1D> = []
   private wanted = 0
 
   begin(batches: number): void {
@@ -55,18 +55,18 @@ class Scores {
   }
 
   see(scores: Tensor1D): void {
-    if (this.kept.length < this.wanted) this.kept.push(tf.keep(scores))
+    if (this.batchScores.length < this.wanted) this.batchScores.push(tf.keep(scores))
   }
 
   release(): void {
-    tf.dispose(this.kept)
-    this.kept = []
+    tf.dispose(this.batchScores)
+    this.batchScores = []
     this.wanted = 0
   }
 
   read(): Effect.Effect<ReadonlyArray<Float32Array>, DeviceReadError> {
     return Effect.forEach(
-      this.kept,
+      this.batchScores,
       (scores) => readTensor(scores, "the scores of a step") as Effect.Effect<Float32Array, DeviceReadError>
     )
   }
@@ -120,9 +120,9 @@ export const openStepper = (
 
 const scoringLoss =
   (compiled: Compiled, weighted: ReadonlyArray<boolean>, scores: Scores) =>
-  (outputs: ReadonlyArray<Tensor>, given: ReadonlyArray<Tensor>) => {
-    const targets = given.slice(0, outputs.length)
-    const factors = given.slice(outputs.length)
+  (outputs: ReadonlyArray<Tensor>, targetsAndWeights: ReadonlyArray<Tensor>) => {
+    const targets = targetsAndWeights.slice(0, outputs.length)
+    const factors = targetsAndWeights.slice(outputs.length)
     let next = 0
     const weights = weighted.map((has) => (has ? factors[next++] : undefined))
     const scored = compiled.score(outputs, targets, weights)

@@ -30,37 +30,37 @@ export interface LoadCausalOptions {
 export const loadCausal = (
   source: CheckpointSource,
   description: CausalDescription,
-  { tokenizer: given, weights: form = "f32", whole = [] }: LoadCausalOptions = {}
+  { tokenizer: givenTokenizer, weights: form = "f32", whole = [] }: LoadCausalOptions = {}
 ): Effect.Effect<CausalModel, ModelError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const { decoder, sites, stored, parameters, fanInFanOut } = description
     const identity = yield* sharedIdentity(source.where)
     const key = identity === undefined ? null : JSON.stringify(["causal tokenizer", identity])
-    const tokenizer = given ?? (yield* sharedPart(key, causalTokenizer(source, description)))
+    const tokenizer = givenTokenizer ?? (yield* sharedPart(key, causalTokenizer(source, description)))
     const tables = tablesOf(decoder)
-    const own = { reader: "causal", form, sites, tables, whole }
-    const { weights, packed, known, upload, keep } = yield* uploaded(source.where, own)
+    const uploadOptions = { reader: "causal", form, sites, tables, whole }
+    const { weights, packed, known, upload, keep } = yield* uploaded(source.where, uploadOptions)
     const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]))
-    const names = new Map([...stored].map(([name, own]) => [own, name]))
+    const names = new Map([...stored].map(([name, storedName]) => [storedName, name]))
     const turned = new Set(fanInFanOut ? sites.map((site) => `${site.name}.weight`) : [])
-    const visit = (own: string, data: Float32Array) => {
-      const name = names.get(own)!
+    const visit = (storedName: string, data: Float32Array) => {
+      const name = names.get(storedName)!
       const shape = shapes.get(name)!
       const size = shape.reduce((product, n) => product * n, 1)
       if (data.length !== size) {
-        const problem = `weights: ${own} has ${data.length} numbers; expected ${size}. It changed since the model was described`
+        const problem = `weights: ${storedName} has ${data.length} numbers; expected ${size}. It changed since the model was described`
         return Effect.fail(new ModelError({ folder: source.where, problems: [problem] }))
       }
       const [rows, columns] = shape as readonly [number, number]
-      return upload(name, { shape, data: turned.has(name) ? transposed(data, columns, rows) : data }, own)
+      return upload(name, { shape, data: turned.has(name) ? transposed(data, columns, rows) : data }, storedName)
     }
-    const missing = yield* Effect.filter(names, ([own, name]) =>
-      Effect.map(known(name, turned.has(name) ? undefined : source.stored(own)), (is) => !is)
+    const missing = yield* Effect.filter(names, ([storedName, name]) =>
+      Effect.map(known(name, turned.has(name) ? undefined : source.stored(storedName)), (is) => !is)
     )
     yield* source.read(
-      missing.map(([own]) => own),
+      missing.map(([storedName]) => storedName),
       visit,
-      (own, packed) => keep(names.get(own)!, packed)
+      (storedName, packed) => keep(names.get(storedName)!, packed)
     )
     return {
       ...description,
@@ -109,7 +109,7 @@ export const causalToDevice =
   }
 
 /** The number of tokens in each token's text: int32 [size·length]. */
-const textLengths = ({ size, length, segments, positions, textLengths: given }: CausalRows): Int32Array => {
+const textLengths = ({ size, length, segments, positions, textLengths: givenLengths }: CausalRows): Int32Array => {
   const lengths = new Int32Array(size * length)
   for (let row = 0; row < size; row++) {
     const end = (row + 1) * length
@@ -117,7 +117,7 @@ const textLengths = ({ size, length, segments, positions, textLengths: given }: 
       let to = from + 1
       while (to < end && segments[to] === segments[from]) to++
       const largest = positions.subarray(from, to).reduce((most, position) => Math.max(most, position), 0)
-      lengths.fill(given?.[row] ?? largest + 1, from, to)
+      lengths.fill(givenLengths?.[row] ?? largest + 1, from, to)
       from = to
     }
   }

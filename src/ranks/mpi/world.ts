@@ -206,9 +206,9 @@ export const openWorld = (library: MpiLibrary): World => {
     )
 
   /** The same as an all-gather, for what is larger than its counts: each rank's bytes are sent to all, one rank after the other. */
-  const manyBroadcasts = (own: Uint8Array, lengths: ReadonlyArray<number>) =>
+  const manyBroadcasts = (rankBytes: Uint8Array, lengths: ReadonlyArray<number>) =>
     Effect.forEach(lengths, (length, root) => {
-      const bytes = root === rank ? own : new Uint8Array(new ArrayBuffer(length))
+      const bytes = root === rank ? rankBytes : new Uint8Array(new ArrayBuffer(length))
       return Effect.as(broadcastInto(bytes, root), bytes)
     })
 
@@ -271,15 +271,15 @@ export const openWorld = (library: MpiLibrary): World => {
         ? Effect.flatMap(numbers(bytes.length), (all) => allGather(bytes, all))
         : allGather(bytes, lengths),
     gather,
-    broadcast: (own) =>
+    broadcast: (rootBytes) =>
       Effect.gen(function* () {
-        const length = (yield* broadcastNumber(rank === 0 ? own.length : 0))!
-        const bytes = rank === 0 ? own : new Uint8Array(new ArrayBuffer(length))
+        const length = (yield* broadcastNumber(rank === 0 ? rootBytes.length : 0))!
+        const bytes = rank === 0 ? rootBytes : new Uint8Array(new ArrayBuffer(length))
         yield* broadcastInto(bytes, 0)
         return bytes
       }),
     barrier: done("a barrier", (request) => call.MPI_Ibarrier(world, request), []),
-    stop: { asked: false, agreed: false },
+    stop: { requested: false, agreed: false },
     tell,
     attend: Effect.forever(
       Effect.delay(

@@ -37,10 +37,10 @@ describe("holdOut", () => {
     [10, 0.2],
     [1001, 0.5]
   ])("%i rows, share %d: two disjoint parts in the file's order, neither empty", (rows, share) => {
-    const { kept, heldOut } = holdOut(rows, share, 0)
+    const { trainRows, heldOut } = holdOut(rows, share, 0)
     expect(heldOut.length).toBe(Math.min(rows - 1, Math.max(1, Math.round(rows * share))))
-    expect([...kept, ...heldOut].sort((a, b) => a - b)).toEqual(range(rows))
-    expect([...kept]).toEqual([...kept].sort((a, b) => a - b))
+    expect([...trainRows, ...heldOut].sort((a, b) => a - b)).toEqual(range(rows))
+    expect([...trainRows]).toEqual([...trainRows].sort((a, b) => a - b))
     expect([...heldOut]).toEqual([...heldOut].sort((a, b) => a - b))
   })
 
@@ -62,14 +62,14 @@ describe("holdOut of rows with classes", () => {
 
   test("holds out as many rows as without, each once, and keeps one of every class", () => {
     for (const { rows, labels, share, seed } of cases) {
-      const { kept, heldOut } = holdOut(rows, share, seed, (row) => labels[row]!)
-      expect([...kept, ...heldOut].sort((a, b) => a - b)).toEqual(Array.from({ length: rows }, (_, i) => i))
+      const { trainRows, heldOut } = holdOut(rows, share, seed, (row) => labels[row]!)
+      expect([...trainRows, ...heldOut].sort((a, b) => a - b)).toEqual(Array.from({ length: rows }, (_, i) => i))
       expect([...heldOut]).toEqual([...heldOut].sort((a, b) => a - b))
       const present = new Set(labels)
       // a class that has one row alone keeps it, unless all are such
       const most = present.size === rows ? rows - 1 : rows - present.size
       expect(heldOut.length).toBe(Math.min(most, holdOut(rows, share, seed).heldOut.length))
-      if (present.size < rows) expect(new Set([...kept].map((row) => labels[row]!))).toEqual(present)
+      if (present.size < rows) expect(new Set([...trainRows].map((row) => labels[row]!))).toEqual(present)
     }
   })
 

@@ -59,7 +59,7 @@ describe("a trace", () => {
   test("keeps one number for a constant that is the same everywhere, and knows a tensor of the device", async () => {
     await backend()
     const own = tf.tensor1d([1, 2])
-    const { traces, kept } = await Effect.runPromise(
+    const { traces, constants } = await Effect.runPromise(
       traced(
         shapes,
         axes.map(({ n }) => ({ input }: Placeholders) => ({
@@ -67,7 +67,7 @@ describe("a trace", () => {
         }))
       )
     )
-    expect(kept).toEqual([own])
+    expect(constants).toEqual([own])
     const origins = generalized([traces[0]!, traces[1]!], axes).values.map(({ origin }) => origin)
     expect(origins).toContainEqual({ kind: "constant", values: [1] })
     expect(origins).toContainEqual({ kind: "kept", place: 0 })

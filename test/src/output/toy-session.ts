@@ -103,7 +103,7 @@ export const toyRun = (directory: string, checkpoint: CheckpointedRun["checkpoin
   checkpoints: join(directory, "checkpoints"),
   metrics: join(directory, "metrics.jsonl"),
   name: context.name,
-  written: context.plan,
+  recordedPlan: context.plan,
   inputs: context.inputs,
   checkpoint
 })

@@ -110,7 +110,7 @@ const scenarios = {
     const loop = Effect.gen(function* () {
       while (true) {
         yield* Effect.sleep(20)
-        const asked = yield* fromAll(stop.asked)
+        const asked = yield* fromAll(stop.requested)
         step++
         if (step === 3) yield* sayBeside(`step 3, pids ${(yield* fromAll(process.pid)).join()}`)
         if (asked.includes(true)) {

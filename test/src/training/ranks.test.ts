@@ -161,7 +161,7 @@ describeOn("wasm", () => {
         sessionSteps({ ...session, accumulate: 4 } as typeof session),
         Stream.tap(({ step }) =>
           Effect.sync(() => {
-            shapes[1]!.stop.asked ||= rank === 1 && step === 2
+            shapes[1]!.stop.requested ||= rank === 1 && step === 2
           })
         ),
         Stream.runCollect

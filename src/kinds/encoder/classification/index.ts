@@ -9,7 +9,7 @@ import { headKind } from "../kind.ts"
 export const classification = headKind<ClassificationPlan, ClassificationData>({
   ...classFacts,
   open: (plan) => openClassification(plan.data, plan.seed).pipe(withKnownWeights(plan)),
-  outputs: { found: ({ labels }) => labels, planned: ({ labels }) => labels },
+  outputs: { fromRows: ({ labels }) => labels, planned: ({ labels }) => labels },
   settled: ({ labels }) => ({ labels: [...labels] }),
   classes: true,
   words: classWords,

@@ -15,7 +15,7 @@ export const multiLabel = headKind<MultiLabelPlan, MultiLabelData>({
   headline: ["microF1", "loss"],
   baseline: (data, split) => frequentBaseline(data, split),
   open: ({ data, seed }) => openMultiLabel(data, seed),
-  outputs: { found: ({ labels }) => labels, planned: ({ labels, labelColumns }) => labels ?? labelColumns },
+  outputs: { fromRows: ({ labels }) => labels, planned: ({ labels, labelColumns }) => labels ?? labelColumns },
   settled: ({ labels }) => ({ labels: [...labels] }),
   classes: true,
   words: {

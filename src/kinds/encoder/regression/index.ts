@@ -12,7 +12,7 @@ export const regression = headKind<RegressionPlan, RegressionData>({
   headline: ["mae", "r2"],
   baseline: (data, split) => meanBaseline(data, split),
   open: ({ data, seed }) => openRegression(data, seed),
-  outputs: { found: ({ targets }) => targets, planned: targetsOf },
+  outputs: { fromRows: ({ targets }) => targets, planned: targetsOf },
   settled: ({ scaling }) => ({ scaling }),
   classes: false,
   words: {

@@ -50,10 +50,10 @@ export const publishRegression = headPublisher<
       Float32Array.from(inUnits(outputs, adapted.model.scaling))
     ),
   reopened: (merged, trained) => withTargets(merged, { ...trained, scaling: unscaled(trained.labels) }),
-  written: ({ adapted }) =>
+  exportedModel: ({ adapted }) =>
     Effect.acquireRelease(
       Effect.sync(() => withHeadInUnits(adapted)),
-      ({ own }) => Effect.sync(() => tf.dispose([...own]))
+      ({ created }) => Effect.sync(() => tf.dispose([...created]))
     )
 })
 
@@ -76,5 +76,5 @@ const withHeadInUnits = (adapted: Adapted<RegressionModel>) => {
     created.push(value)
     return { ...parameter, value: value as typeof parameter.value }
   })
-  return { ...adapted, trainable: { ...adapted.trainable, dense }, own: created }
+  return { ...adapted, trainable: { ...adapted.trainable, dense }, created: created }
 }

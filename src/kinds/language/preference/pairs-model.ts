@@ -44,11 +44,11 @@ export interface PairsModel extends Omit<CausalModel, "toDevice">, Network {
 export const pairsModel = (model: CausalModel): PairsModel => ({
   ...model,
   toDevice: (batch) => {
-    const { target: labels, ...given } = model.toDevice(batch)
+    const { target: labels, ...modelInputs } = model.toDevice(batch)
     const { size, length, answers = new Float32Array(size * length), reference } = batch
     const better = batch.labels.subarray(0, (size / 2) * length)
     return {
-      ...given,
+      ...modelInputs,
       target: {
         labels,
         answers: tf.tensor2d(answers, [size, length]),

@@ -194,25 +194,25 @@ export const estimateMemory = (
   sites: ReadonlyArray<SelectedSite<object>>
 ): MemoryEstimate => {
   const { hiddenSize, intermediateSize, attentionHeads, headDim, layers, decoderLayers, vocabularySize } = model
-  const { maxLength: read, maxTargetLength: written } = plan.data
+  const { maxLength: read, maxTargetLength } = plan.data
   const { batchSize, recompute } = plan.training
   const evaluateBatchSize = evaluatedRows(plan)
   const wide = attentionHeads * headDim
   const inner = model.sites.filter((site) => site.out === intermediateSize).length / (layers + decoderLayers)
   const feedForward = 2 * inner * intermediateSize
   const encoder = read * (4 * hiddenSize + 4 * wide + feedForward) + attentionHeads * savedWeights(read, read)
-  const crossed = attentionHeads * savedWeights(written, read)
-  const decoder = written * (6 * hiddenSize + 6 * wide + feedForward) + crossed + read * 2 * wide
+  const crossed = attentionHeads * savedWeights(maxTargetLength, read)
+  const decoder = maxTargetLength * (6 * hiddenSize + 6 * wide + feedForward) + crossed + read * 2 * wide
   // biases of relative positions, which all rows share
-  const biases = attentionHeads * (read * read + written * written)
+  const biases = attentionHeads * (read * read + maxTargetLength * maxTargetLength)
   const all = layers * encoder + decoderLayers * decoder
-  const inputs = hiddenSize * (layers * read + decoderLayers * written)
+  const inputs = hiddenSize * (layers * read + decoderLayers * maxTargetLength)
   const largest = Math.max(encoder, decoder)
   const savedPerRow = hiddenSize * read + (recompute === "none" ? all : Math.min(all, inputs + largest))
   // keys and values of target and source tokens during generation
-  const cache = 2 * wide * decoderLayers * (read + written)
+  const cache = 2 * wide * decoderLayers * (read + maxTargetLength)
   const rows = Math.max(batchSize * (savedPerRow + largest), evaluateBatchSize * (2 * largest + cache))
-  const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * written * vocabularySize)
+  const logits = Math.min(LOGITS, Math.max(batchSize, evaluateBatchSize) * maxTargetLength * vocabularySize)
   return memoryEstimate(
     plan,
     trainable,

@@ -97,7 +97,8 @@ const arraysRows: LayersRows<ArraysPlan, ClassificationData, null> = {
       })
   },
   problemOf: (input, { data }, shape) => numbersProblem(textOf(input), data, shape),
-  asked: (inputs) => Effect.succeed(inputs.map((input) => ({ text: textOf(input), label: "", where: textOf(input) }))),
+  inputRows: (inputs) =>
+    Effect.succeed(inputs.map((input) => ({ text: textOf(input), label: "", where: textOf(input) }))),
   read: (rows, { plan, shape }) => readNumbers(rows, plan.data, shape),
   keepMistakes
 }
@@ -218,5 +219,5 @@ export const arrays: RunKind<ArraysPlan, ResolvedArraysPlan> = layersKind({
   called: calledArrays,
   suggesting: suggestArrays,
   detecting: detectArrays,
-  asked: "< rows.jsonl"
+  exampleArguments: "< rows.jsonl"
 })

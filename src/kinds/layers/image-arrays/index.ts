@@ -89,7 +89,7 @@ const imageRows: LayersRows<ImageArraysPlan, ImageClasses, Preparing> = {
   asking: { fields: askedImage, examples: askedExamples },
   problemOf: (input, { data }) => inputProblem(input, data),
   pixels: (input, { data }) => pixelsIn(input, data),
-  asked: (inputs, { data }, folder) => imagesOf(inputs, data, folder),
+  inputRows: (inputs, { data }, folder) => imagesOf(inputs, data, folder),
   read: (images, { shape, ready }, apart) => Effect.map(readyImages(images, ready, apart), asArrays(shape)),
   keepMistakes: (source, limit) => keepMistakes(source, limit, pictureOf)
 }
@@ -132,6 +132,6 @@ export const imageArrays: RunKind<ImageArraysPlan, ResolvedLayersPlan<ImageArray
   called: calledImages,
   suggesting: suggestImageArrays,
   detecting: detectImageArrays,
-  asked: "photo.jpg",
+  exampleArguments: "photo.jpg",
   images: ({ images }) => ({ text: imagesText(images), json: images })
 })

@@ -154,10 +154,10 @@ const bytesOf = async (file: StoredFile): Promise<Uint8Array<ArrayBuffer>> =>
 
 /** All of the bytes: a handle may write fewer than it is given. */
 const writeAll = (access: Access, bytes: Uint8Array, at: number): void => {
-  for (let written = 0; written < bytes.length; ) {
-    const count = access.write(bytes.subarray(written), { at: at + written })
+  for (let bytesWritten = 0; bytesWritten < bytes.length; ) {
+    const count = access.write(bytes.subarray(bytesWritten), { at: at + bytesWritten })
     if (count === 0) throw new Fault("WriteZero", "ENOSPC")
-    written += count
+    bytesWritten += count
   }
 }
 

@@ -51,8 +51,8 @@ const placesOf = ({ source, validation, test }: Rows) => ({
 /** The result of `check` for the current plan; undefined while it is checked. */
 const useChecked = (plan: PlanJson | null) => {
   const settled = useSettled(plan)
-  const { value, isBusy, ...asked } = useCall("check", settled === null ? undefined : { plan: settled })
-  return { ...asked, checked: isBusy || settled !== plan ? undefined : value, newest: value }
+  const { value, isBusy, ...checkCall } = useCall("check", settled === null ? undefined : { plan: settled })
+  return { ...checkCall, checked: isBusy || settled !== plan ? undefined : value, newest: value }
 }
 
 export const NewRun = ({ path: [start] }: ViewProps) => {

@@ -106,13 +106,13 @@ interface ShapedInput {
   readonly isRequired: boolean
 }
 
-const Input = ({ shape, isRequired, ...given }: ShapedInput) => {
-  if (shape.kind === "word") return <WordInput {...given} shape={shape} />
-  if (shape.kind === "choice") return <ChoiceInput {...given} values={shape.values} isRequired={isRequired} />
-  if (shape.kind === "boolean") return <BooleanInput {...given} />
-  if (shape.kind === "lines") return <LinesInput {...given} shape={shape} />
-  if (shape.kind === "tuple") return <TupleInput {...given} items={shape.items} />
-  return <JsonInput {...given} />
+const Input = ({ shape, isRequired, ...inputProps }: ShapedInput) => {
+  if (shape.kind === "word") return <WordInput {...inputProps} shape={shape} />
+  if (shape.kind === "choice") return <ChoiceInput {...inputProps} values={shape.values} isRequired={isRequired} />
+  if (shape.kind === "boolean") return <BooleanInput {...inputProps} />
+  if (shape.kind === "lines") return <LinesInput {...inputProps} shape={shape} />
+  if (shape.kind === "tuple") return <TupleInput {...inputProps} items={shape.items} />
+  return <JsonInput {...inputProps} />
 }
 
 /** Several values in a fixed order. */
