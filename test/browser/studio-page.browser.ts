@@ -213,7 +213,7 @@ describe.skipIf(!chromiumExists)("the studio without a server", () => {
     async () => {
       const context: BrowserContext = await browser.newContext()
       const first = await tab(context)
-      expect(await first.call("about", {})).toMatchObject({ place: "this browser", abilities: ["remove"] })
+      expect(await first.call("about", {})).toMatchObject({ location: "this browser", abilities: ["remove"] })
       const plan = await quickPlan(first, 8)
       const whole = await first.call("start", { name: "whole", plan })
       // a second one waits for it
