@@ -1,5 +1,5 @@
 /**
- * What `validate` says that a run will need, beside what it needed.
+ * Memory that `validate` estimates for a run, compared with what the run took.
  *
  *   bun bench/memory.bench.ts [--only TEXT] [--devices native,wasm] [--steps 2]
  *

@@ -2,7 +2,7 @@
 
 MODEL is a GGUF file of Llama's architecture, dequantised, or a Hugging Face folder. LoRA on all linear layers of the blocks, AdamW. Prints one
 JSON line { milliseconds, loading, peakBytes }: the median of --steps steps after two that are not timed. Under --precision bfloat16 the base
-is in bfloat16 and PEFT keeps the adapter in float32, as it does unless told otherwise.
+is in bfloat16 and PEFT keeps the adapter in float32, its default.
 """
 import argparse, json, os, pathlib, resource, statistics, sys, time
 

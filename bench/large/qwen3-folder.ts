@@ -11,6 +11,7 @@ import { join } from "node:path"
 import { parseArgs } from "node:util"
 import * as Effect from "effect/Effect"
 import { platform } from "../../src/index.ts"
+import { letters } from "../../src/models/causal/token-bytes.ts"
 import { bytesOf, streamSafetensors, type TensorType } from "../../src/safetensors/index.ts"
 
 const { values } = parseArgs({ options: { out: { type: "string" }, layers: { type: "string", default: "28" } } })
@@ -56,18 +57,11 @@ const valuesOf = (name: string): Uint8Array => {
   return bytesOf(weightsOf(rows * columns))
 }
 
-/** The characters that byte-level tokenizers write for the 256 bytes. */
-const byteCharacters = (): ReadonlyArray<string> => {
-  const isPrinted = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173)
-  let others = 0
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPrinted(byte) ? byte : 256 + others++))
-}
-
 const specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 const firstSpecial = 151_643
 
 const tokenizer = () => {
-  const tokens = [...byteCharacters()]
+  const tokens = [...letters.keys()]
   const known = new Set(tokens)
   const merges: Array<[string, string]> = []
   while (tokens.length < firstSpecial) {

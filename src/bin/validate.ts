@@ -53,23 +53,14 @@ const validated = (file: string, { set: settings, modelOnly, ranks, stepSeconds 
     return { text: `${described}\n${sampleText(sample)}`, json: { ...json, sample } }
   }).pipe(Effect.scoped)
 
-/** Loaded for plans that ask for it. */
-const instructionsHere = Effect.gen(function* () {
-  const { bfloat16On, currentRuntime } = yield* Effect.promise(() => import("../device/index.ts"))
-  return yield* Effect.flatMap(currentRuntime, bfloat16On)
-})
-
-/** A plan may be validated on a machine and run on another. */
+/** A plan may be validated on one machine and run on another. Devices are loaded for plans in bfloat16 only. */
 const precisionNote = ({ training }: RunPlan) =>
-  training.precision === "float32"
-    ? Effect.succeed([])
-    : Effect.map(instructionsHere, (instructions) =>
-        instructions.length > 0
-          ? []
-          : [
-              'note: this machine cannot run it: training.precision "bfloat16" needs native kernels and a processor with AMX, AVX512-BF16 or arm64\'s BF16 instructions'
-            ]
-      )
+  Effect.gen(function* () {
+    if (training.precision === "float32") return []
+    const { BFLOAT16_NEEDS, bfloat16On, currentRuntime } = yield* Effect.promise(() => import("../device/index.ts"))
+    const instructions = yield* bfloat16On(yield* currentRuntime)
+    return instructions.length > 0 ? [] : [`note: this machine cannot run it: training.precision: ${BFLOAT16_NEEDS}`]
+  })
 
 /** Formats the first row as the model sees it: learned parts in green, or in brackets without colours. */
 const sampleText = ({ where, runs, tokens, uncut, trained, examples = 1 }: RenderedSample): string => {

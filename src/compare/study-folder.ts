@@ -117,9 +117,7 @@ const lookAt = (folder: string, question: Question, read: ReadonlyArray<InputFil
     const { inputs, ...recordedQuestion } = there
     const changedInputs = inputs === undefined ? [] : inputDifferences(inputs, read, decidesTraining)
     const differing = [...differences(recordedQuestion, here), ...changedInputs]
-    return differing.length > 0
-      ? ({ kind: "other", differing: differing } as const)
-      : ({ kind: "same", study: there } as const)
+    return differing.length > 0 ? ({ kind: "other", differing } as const) : ({ kind: "same", study: there } as const)
   })
 
 const create = (folder: string, question: Question, read: ReadonlyArray<InputFile>) =>

@@ -41,7 +41,7 @@ export class Device extends OpenDevice {
 export { type DeviceDescription, type DeviceShape, ofDevice } from "./device.ts"
 export { DeviceError } from "./device-error.ts"
 export { type Automatic, automatic, type DeviceChoice, type DeviceOptions, openDevice, type Runtime } from "./open.ts"
-export { bfloat16On } from "./precision.ts"
+export { BFLOAT16_NEEDS, bfloat16On } from "./precision.ts"
 export { tilesFolder } from "./tiles-folder.ts"
 export { describeWasm, type WasmDescription } from "./wasm-probe.ts"
 export { type AdapterDescription, adaptersOf } from "./webgpu-adapter.ts"

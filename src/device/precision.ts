@@ -6,7 +6,9 @@ import { Device } from "./device.ts"
 import { DeviceError } from "./device-error.ts"
 import type { Runtime } from "./open.ts"
 
-const NEEDS = "bfloat16 needs the native device on a processor with AMX, AVX512-BF16 or, on arm64, BF16 instructions"
+/** What `training.precision: "bfloat16"` needs. */
+export const BFLOAT16_NEEDS =
+  "bfloat16 needs the native device on a processor with AMX, AVX512-BF16 or, on arm64, BF16 instructions"
 const REMEDY = 'set training.precision to "float32", or train on such a processor'
 
 /**
@@ -22,7 +24,7 @@ export const inBfloat16 = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Eff
       return yield* new DeviceError({
         device: device.backend,
         site: "training.precision",
-        reason: device.backend === "native" ? `${NEEDS}, and this one has none` : NEEDS,
+        reason: device.backend === "native" ? `${BFLOAT16_NEEDS}, and this one has none` : BFLOAT16_NEEDS,
         remedy: REMEDY
       })
     const describe = () => ({ ...device.describe(), products: `bfloat16 (${fastest.name})` })

@@ -84,7 +84,7 @@ export const uploaded = (
     const shared = yield* SharedParts
     const identity = yield* sharedIdentity(folder)
     const rows = (names: ReadonlyArray<string>, packing: Packing | null, acceptedPackings: ReadonlyArray<Packing>) =>
-      names.filter((name) => !whole.includes(name)).map((name) => [name, { packing, kept: acceptedPackings }] as const)
+      names.filter((name) => !whole.includes(name)).map((name) => [name, { packing, acceptedPackings }] as const)
     const linear = sites.map((site) => `${site.name}.weight`)
     const mappable = form === "file" ? new Set([...linear, ...tables].filter((name) => !whole.includes(name))) : null
     /** of what is not float32 whatever it is: how it is packed, and in what packings it may come and stay */
@@ -141,8 +141,8 @@ export const uploaded = (
       )
     const keep: Uploaded["keep"] = (name, readMatrix) => {
       const way = held.get(name)
-      const matrix = way === undefined || way.kept.length === 0 ? null : readMatrix()
-      if (matrix === null || way?.kept.includes(matrix.packing) !== true) return false
+      const matrix = way === undefined || way.acceptedPackings.length === 0 ? null : readMatrix()
+      if (matrix === null || way?.acceptedPackings.includes(matrix.packing) !== true) return false
       const value = { matrix: onDevice(matrix) }
       if (parts === null) keepOwn(name, value)
       else Effect.runSync(sharing(parts, name, value))

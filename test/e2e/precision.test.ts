@@ -56,5 +56,4 @@ test.skipIf(instructions.length === 0)("losses are no farther from float32's tha
   expect(difference).toBeGreaterThan(0)
   expect(difference).toBeLessThanOrEqual(largest(golden.autocast, golden.float32))
   expect(difference).toBeLessThanOrEqual(largest(golden.bfloat16, golden.float32))
-  if (process.env["SHOW"]) console.log(difference, float32.slice(0, 3))
 })

@@ -74,7 +74,7 @@ typedef struct {
   const float *scales;
 } Right;
 
-/** `count` numbers of a row as floats, in `room` where they are none. */
+/** `count` numbers of a row as floats; those of other types are converted into `room`. */
 INLINE const float *floats_of(const Right *right, int32_t row, int32_t first, int32_t count, float *room) {
   if (right->packing == FLOAT32) return (const float *)right->b + row * right->ldb + first;
   dequantize_row(right->packing, right->b, right->ldb, row, first, count, right->packing >= Q4 ? 1 : right->scales[row], room);

@@ -6,7 +6,7 @@
  *   TILES   x64: AMX (tdpbf16ps)                            of 32 terms, the even ones and the odd ones, then both
  *
  * Numbers below float32's normal ones are 0, as these instructions have it. A chunk rounds its rows of A once and each panel of B as it comes
- * to it; terms beyond k are zeros. The order of a sum is that of its terms, whatever the chunk is and whichever rows are beside it. The second
+ * to it; terms beyond k are zeros. The order of a sum is that of its terms, whatever the chunk is and whichever other rows it has. The second
  * pair (a low-rank adapter's) stays float32 and comes first: C = start + A₂·B₂ + A·B.
  */
 #pragma once

@@ -17,8 +17,8 @@ interface Library {
 /** Bytes that GPT-2 writes as the character of the same number: those that are visible in Latin-1. */
 const visible = (byte: number) => (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte !== 0xad)
 
-/** GPT-2's characters for bytes: the others are those from U+0100 on, in ascending order. */
-const letters: ReadonlyMap<string, number> = new Map(
+/** GPT-2's characters for bytes, in the bytes' order: the others are those from U+0100 on, in ascending order. */
+export const letters: ReadonlyMap<string, number> = new Map(
   Array.from({ length: 256 }, (_, byte) => {
     const hidden = Array.from({ length: byte }, (_, i) => i).filter((i) => !visible(i)).length
     return [String.fromCharCode(visible(byte) ? byte : 0x100 + hidden), byte] as const

@@ -1,5 +1,5 @@
 /**
- * Products in bfloat16, by each set of instructions that this processor has for them: beside float64's of the rounded operands, whatever
+ * Products in bfloat16, by each set of instructions that this processor has for them, compared with float64's of the rounded operands, whatever
  * holds the weight, forward and backward; the same bits for any number of threads, and for a row alone or among others.
  */
 import { describe, expect, test } from "bun:test"
