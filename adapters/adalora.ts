@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import { AdaloraConfig, methodFacts } from "../schemas/index.ts"
 import { dequantized, loraLinear, orthogonality } from "../src/kernels/index.ts"
 import { gaussian } from "../src/numbers/index.ts"
-import { allocateRanks, budgetSteps, type RankBudget } from "../src/optimizers/index.ts"
+import { budgetSteps, type RankBudget, withAllocatedRanks } from "../src/optimizers/index.ts"
 import type { HostTensor } from "../src/safetensors/index.ts"
 import type { FactorPair, Factors, LinearSite, Trainable } from "../src/tensors/index.ts"
 import type { AdapterMethod } from "./adapter.ts"
@@ -251,7 +251,7 @@ export const adalora: AdapterMethod<AdaloraOptions, typeof AdaloraConfig.Encoded
   allocation: {
     ranks: rankBudget,
     optimizer: (inner, sites, steps) =>
-      allocateRanks(inner, {
+      withAllocatedRanks(inner, {
         sites: sites.map(({ site }) => ({ pair: site.name, values: singularValuesName(site) })),
         budget: rankBudget(
           sites.map(({ options }) => options),

@@ -124,7 +124,11 @@ export interface Allocation<Options> {
   /** Returns the rank budget of a run of `steps` steps, over all layers. */
   readonly ranks: (allOptions: ReadonlyArray<Options>, steps: number) => RankBudget
   /** Returns the optimizer that such a run uses instead of `inner`. */
-  readonly optimizer: (inner: Transform, sites: ReadonlyArray<SiteOptions<Options>>, steps: number) => Transform
+  readonly optimizer: (
+    inner: Transform,
+    sites: ReadonlyArray<SiteOptions<Options>>,
+    steps: number
+  ) => Effect.Effect<Transform>
 }
 
 type Written = typeof AdapterConfig.Encoded

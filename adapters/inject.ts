@@ -83,7 +83,7 @@ export interface Adapted<M extends Network = Model> {
   /** Returns the method's penalty, which is added to the loss; null: none. Tensor code. */
   readonly penalty: ((trainable: Trainable) => Scalar) | null
   /** Returns the optimizer of a run of `steps` steps: `inner`, or the method's wrapper of it. */
-  readonly optimizer: (inner: Transform, steps: number) => Transform
+  readonly optimizer: (inner: Transform, steps: number) => Effect.Effect<Transform>
 }
 
 /**
@@ -174,7 +174,7 @@ export const injectSelected = <Options extends object, M extends Network = Model
       },
       merged: (site, current) => method.merge(partAt(current, order.get(site.name)!), baseLayer(model, site)),
       penalty: penalty === null ? null : (current) => penalty(partsOf(current)),
-      optimizer: (inner, steps) => allocation?.optimizer(inner, selected.sites, steps) ?? inner
+      optimizer: (inner, steps) => allocation?.optimizer(inner, selected.sites, steps) ?? Effect.succeed(inner)
     }
     yield* Effect.addFinalizer(() => Effect.sync(() => tf.dispose([...everyTensorOf(adapted.trainable)])))
     return adapted

@@ -134,7 +134,10 @@ const isObject = (value: unknown): value is object => typeof value === "object" 
 const holdsObjects = (value: object): boolean =>
   Object.values(value).some((item) => isObject(item) && (!Array.isArray(item) || holdsObjects(item)))
 
-/** JSON with one line for each value that holds no object. */
+/** Most characters of a line for a value that holds objects, as the sources have it. */
+const WIDTH = 120
+
+/** JSON with one line for each value that holds no object, or is short. */
 const printed = (value: unknown, indent = ""): string => {
   if (!isObject(value)) return JSON.stringify(value)
   const list = Array.isArray(value)
@@ -142,7 +145,8 @@ const printed = (value: unknown, indent = ""): string => {
   const parts = Object.entries(value).map(
     ([key, item]) => `${list ? "" : `${JSON.stringify(key)}: `}${printed(item, inner)}`
   )
-  if (!holdsObjects(value)) return list ? `[${parts.join(", ")}]` : `{ ${parts.join(", ")} }`
+  const line = list ? `[${parts.join(", ")}]` : `{ ${parts.join(", ")} }`
+  if (!holdsObjects(value) || (indent.length + line.length <= WIDTH && !line.includes("\n"))) return line
   const lines = parts.map((part) => inner + part).join(",\n")
   return list ? `[\n${lines}\n${indent}]` : `{\n${lines}\n${indent}}`
 }

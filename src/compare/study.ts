@@ -103,8 +103,11 @@ export type TrialResult = typeof TrialResult.Type
 export const Strategy = Schema.Literals(["grid", "halving", "widening"])
 export type Strategy = typeof Strategy.Type
 
+// named, so that declarations of what holds a plan do not print the whole language of plans
+export interface WrittenPlan extends Schema.Codec<RunPlan, unknown> {}
+
 /** A plan as written by this version or an earlier one. */
-const WrittenPlan = Schema.Unknown.pipe(
+const WrittenPlan: WrittenPlan = Schema.Unknown.pipe(
   Schema.decodeTo(
     RunPlan,
     SchemaTransformation.transform({

@@ -89,12 +89,11 @@ export { ownersOf, type PairSharing, pairsAmong } from "./pairs-among.ts"
 export {
   allocateRanks,
   budgetAt,
-  budgetSteps,
   type RankAllocationOptions,
   type RankAllocationState,
-  type RankBudget,
   type RankedSite
 } from "./rank-allocation.ts"
+export { budgetSteps, type RankBudget, withAllocatedRanks } from "./rank-budget.ts"
 export {
   type RefLoraOptions,
   type RefLoraScalarOptions,

@@ -23,23 +23,10 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { combined, groupsOf } from "../kernels/index.ts"
 import type { DenseParameter, FactorPair, Trainable } from "../tensors/index.ts"
+import type { RankBudget } from "./rank-budget.ts"
 import { layoutAt, OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
 
 type RankAllocationLayout = { readonly [Key in keyof RankAllocationState]: StateLayout }
-
-/** Schedule of the rank budget, in steps. */
-export interface RankBudget {
-  /** b₀: initial number of ranks of all layers */
-  readonly initial: number
-  /** b₁: final number of ranks */
-  readonly target: number
-  /** t₀: last step with all ranks */
-  readonly start: number
-  /** t₁: step of the last allocation */
-  readonly end: number
-  /** number of steps between allocations before the last one */
-  readonly every: number
-}
 
 /** Location of a layer's triplets in a tree. */
 export interface RankedSite {
@@ -71,22 +58,6 @@ export type RankAllocationState = {
   readonly kept: Tensor | null
   /** state of the inner optimizer */
   readonly inner: State
-}
-
-/** Returns t₀ and t₁ of a run of `steps` steps from fractions of it; t₀ < t₁ ≤ steps, however short the run. */
-export const budgetSteps = (
-  shares: {
-    /** t₀ as a fraction of all steps, in [0, 1): all ranks stay until then */
-    readonly start: number
-    /** t₁ as a fraction of all steps, in (0, 1]: ranks are constant from then on */
-    readonly end: number
-    /** number of steps between allocations */
-    readonly every: number
-  },
-  steps: number
-): Pick<RankBudget, "start" | "end" | "every"> => {
-  const end = Math.max(1, Math.round(shares.end * steps))
-  return { start: Math.min(Math.round(shares.start * steps), end - 1), end, every: shares.every }
 }
 
 /** Returns b(t), the number of λ after step t = 1, 2, …; undefined without an allocation at this step. */

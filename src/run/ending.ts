@@ -5,6 +5,8 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import type { FileSystem } from "effect/FileSystem"
+import type { Path } from "effect/Path"
 import { messageOf, shellWord } from "../boundary/index.ts"
 import type { LoadedKind } from "../kinds/index.ts"
 import {
@@ -62,21 +64,22 @@ const resumeHint = ({ directory, guard }: Run, step: number, saved: number, prob
     return `${lost}${directory} was moved elsewhere; ${state}; ${resume("")}and its new name`
   })
 
-export const presentRun = Effect.fn("report")(function* (
+export const presentRun = (
   kind: LoadedKind,
   folder: RunFolder,
   resolved: ResolvedPlan,
   report: RunReport
-) {
-  const saved = `the results are saved in ${folder.directory}/ nevertheless`
-  // includes defects: an error in the report must not make a complete run fail
-  const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
-    if (Cause.hasInterrupts(cause)) return Effect.interrupt
-    const error = Cause.squash(cause)
-    const message = messageOf(error)
-    return warn(`${message}; ${saved}`)
-  })
-  const { card } = yield* Effect.promise(kind.publisher)
-  yield* orNotice(writeModelCard({ metrics: kind.metrics, card }, resolved, report))
-  yield* orNotice(writeReport(folder, { ...kind, next: (run) => kind.next(resolved.plan, run) }))
-})
+): Effect.Effect<void, never, FileSystem | Path> =>
+  Effect.gen(function* () {
+    const saved = `the results are saved in ${folder.directory}/ nevertheless`
+    // includes defects: an error in the report must not make a complete run fail
+    const orNotice = Effect.catchCause((cause: Cause.Cause<unknown>) => {
+      if (Cause.hasInterrupts(cause)) return Effect.interrupt
+      const error = Cause.squash(cause)
+      const message = messageOf(error)
+      return warn(`${message}; ${saved}`)
+    })
+    const { card } = yield* Effect.promise(kind.publisher)
+    yield* orNotice(writeModelCard({ metrics: kind.metrics, card }, resolved, report))
+    yield* orNotice(writeReport(folder, { ...kind, next: (run) => kind.next(resolved.plan, run) }))
+  }).pipe(Effect.withSpan("report"))

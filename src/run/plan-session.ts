@@ -81,13 +81,16 @@ export const openPlanSession = (
   { optimizer }: DecidedRate
 ) => {
   const { plan, steps } = resolved
-  return Effect.flatMap(transformOf(optimizer, steps), (transform) =>
-    openSettled(adapted, {
-      optimizer: adapted.optimizer(transform, steps),
-      loss: runner.loss(adapted.model, resolved),
-      accumulate: plan.training.accumulate,
-      recompute: plan.training.recompute
-    })
+  return transformOf(optimizer, steps).pipe(
+    Effect.flatMap((transform) => adapted.optimizer(transform, steps)),
+    Effect.flatMap((optimizer) =>
+      openSettled(adapted, {
+        optimizer,
+        loss: runner.loss(adapted.model, resolved),
+        accumulate: plan.training.accumulate,
+        recompute: plan.training.recompute
+      })
+    )
   )
 }
 

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import { ofDevice } from "../device/device.ts"
-import { kinds, loadKind, type RunKind } from "../kinds/index.ts"
+import { kinds, loadKind, type Reported, type RunKind, type World } from "../kinds/index.ts"
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS, type PeftAdapter, readPeftAdapter } from "../peft/index.ts"
 import { injectToRestore, planFromValue, selectSites } from "../plan/index.ts"
 import { type Columns, detect, sectionsOf } from "../suggest/index.ts"
@@ -43,7 +43,10 @@ export const loadAdapter = (location: string, options: LoadAdapterOptions = {}) 
   Effect.flatMap(describeAdapter(location, options), ({ open }) => open).pipe(ofDevice)
 
 /** Reads everything about an adapter except its weights. */
-export const describeAdapter = (location: string, { base, rows }: LoadAdapterOptions = {}) =>
+export const describeAdapter = (
+  location: string,
+  { base, rows }: LoadAdapterOptions = {}
+): Effect.Effect<DescribedRun, Reported, World> =>
   Effect.gen(function* () {
     const adapter = yield* readPeftAdapter(location)
     const source = yield* base === undefined ? namedBase(adapter) : Effect.succeed(base)

@@ -76,7 +76,10 @@ export const loadRun = (
 ) => Effect.flatMap(describeRun(directory, options), ({ open }) => open).pipe(ofDevice, Effect.withSpan("load"))
 
 /** Reads everything about a run except its weights, and checks its base against run.json. */
-export const describeRun = (directory: string, options: { readonly base?: string | undefined } = {}) =>
+export const describeRun = (
+  directory: string,
+  options: { readonly base?: string | undefined } = {}
+): Effect.Effect<DescribedRun, Reported, World> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path

@@ -90,7 +90,7 @@ export const search = <M extends Network>(
         { ...config, schedule: { kind: "constant" } },
         { learningRate: rate, headLearningRate: rate }
       )
-      return Effect.map(transformOf(optimizerAtRate, 1), (transform) => adapted.optimizer(transform, 1))
+      return Effect.flatMap(transformOf(optimizerAtRate, 1), (transform) => adapted.optimizer(transform, 1))
     }
     yield* working("finding the learning rate: the gradient")
     const gradient = backward({ ...tested, step: 0 }, batches)

@@ -40,32 +40,31 @@ export const layersKind = <Plan extends LayersPlan, Data extends ClassificationD
   detecting,
   exampleArguments,
   images
-}: LayersKind<Plan, Data, Ready>) =>
-  ({
-    ...classFacts,
-    resolve: resolveLayers(rows),
-    describe: describeLayers,
-    baseOf: (_, { source }) => source,
-    labelsOf: ({ labels }) => labels,
-    words: {
-      model: ({ name, layers, inputShape }) =>
-        `the LayersModel ${name} (${layers} layers, ${called.shaped(inputShape.join("×"))})`,
-      modelName: ({ name }) => name,
-      untrained: ({ newHead }) => (newHead === null ? "the base model" : "the untrained head"),
-      ...classWords,
-      unit: called.unit,
-      lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
-      json: ({ model: { name, source, labels, inputShape }, data }) => ({
-        model: { name, source, labels, inputShape },
-        ...(images === undefined ? {} : { images: images(data).json })
-      })
-    },
-    suggesting,
-    detecting,
-    next: (_, run) => `predict ${run} ${exampleArguments}`,
-    runner: () => import("./run.ts").then(({ layersRunner }) => layersRunner(rows)),
-    publisher: () => import("./publish.ts").then(({ layersPublisher }) => layersPublisher(rows, called))
-  }) satisfies RunKind<Plan, ResolvedLayersPlan<Plan, Data>>
+}: LayersKind<Plan, Data, Ready>): RunKind<Plan, ResolvedLayersPlan<Plan, Data>> => ({
+  ...classFacts,
+  resolve: resolveLayers(rows),
+  describe: describeLayers,
+  baseOf: (_, { source }) => source,
+  labelsOf: ({ labels }) => labels,
+  words: {
+    model: ({ name, layers, inputShape }) =>
+      `the LayersModel ${name} (${layers} layers, ${called.shaped(inputShape.join("×"))})`,
+    modelName: ({ name }) => name,
+    untrained: ({ newHead }) => (newHead === null ? "the base model" : "the untrained head"),
+    ...classWords,
+    unit: called.unit,
+    lines: ({ data }) => (images === undefined ? {} : { images: images(data).text }),
+    json: ({ model: { name, source, labels, inputShape }, data }) => ({
+      model: { name, source, labels, inputShape },
+      ...(images === undefined ? {} : { images: images(data).json })
+    })
+  },
+  suggesting,
+  detecting,
+  next: (_, run) => `predict ${run} ${exampleArguments}`,
+  runner: () => import("./run.ts").then(({ layersRunner }) => layersRunner(rows)),
+  publisher: () => import("./publish.ts").then(({ layersPublisher }) => layersPublisher(rows, called))
+})
 
 /** Describes the model of a plan whose classes are known; numbered classes if its rows were not read. */
 const describeLayers = ({ model, data }: LayersPlan) =>

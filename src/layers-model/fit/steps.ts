@@ -93,7 +93,7 @@ export const openStepper = (
       : yield* findRate({ adapted, loss, recompute: "none" }, plan.optimizer, first, total)
     const optimizer = rate === null ? mustBeDecided(plan.optimizer) : withRate(plan.optimizer, rate)
     const session = yield* openSettled(adapted, {
-      optimizer: adapted.optimizer(yield* transformOf(optimizer, total), total),
+      optimizer: yield* adapted.optimizer(yield* transformOf(optimizer, total), total),
       loss,
       accumulate,
       recompute: "none"

@@ -37,7 +37,7 @@ const answering = (logits: ReadonlyArray<ReadonlyArray<number>>): Adapted => ({
   variables: () => [],
   parts: () => [],
   penalty: null,
-  optimizer: (inner) => inner,
+  optimizer: (inner) => Effect.succeed(inner),
   forward: ({ inputIds }) =>
     tf.gather(tf.tensor2d(logits.flat(), [logits.length, logits[0]!.length]), tf.squeeze(inputIds, [1])),
   merged: () => tf.zeros([1, 1])
