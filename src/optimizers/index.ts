@@ -91,9 +91,10 @@ export {
   budgetAt,
   type RankAllocationOptions,
   type RankAllocationState,
+  type RankBudget,
   type RankedSite
 } from "./rank-allocation.ts"
-export { budgetSteps, type RankBudget, withAllocatedRanks } from "./rank-budget.ts"
+export { budgetSteps, withAllocatedRanks } from "./rank-budget.ts"
 export {
   type RefLoraOptions,
   type RefLoraScalarOptions,

@@ -23,10 +23,23 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import { combined, groupsOf } from "../kernels/index.ts"
 import type { DenseParameter, FactorPair, Trainable } from "../tensors/index.ts"
-import type { RankBudget } from "./rank-budget.ts"
 import { layoutAt, OfShape, type State, type StateLayout, type Transform } from "./transform.ts"
 
 type RankAllocationLayout = { readonly [Key in keyof RankAllocationState]: StateLayout }
+
+/** Schedule of the rank budget, in steps. */
+export interface RankBudget {
+  /** b₀: initial number of ranks of all layers */
+  readonly initial: number
+  /** b₁: final number of ranks */
+  readonly target: number
+  /** t₀: last step with all ranks */
+  readonly start: number
+  /** t₁: step of the last allocation */
+  readonly end: number
+  /** number of steps between allocations before the last one */
+  readonly every: number
+}
 
 /** Location of a layer's triplets in a tree. */
 export interface RankedSite {

@@ -1,21 +1,7 @@
 /** What is known of AdaLoRA's rank allocation before a run has it; the transform is loaded with the first run that allocates ranks. */
 import * as Effect from "effect/Effect"
-import type { RankAllocationOptions } from "./rank-allocation.ts"
+import type { RankAllocationOptions, RankBudget } from "./rank-allocation.ts"
 import type { Transform } from "./transform.ts"
-
-/** Schedule of the rank budget, in steps. */
-export interface RankBudget {
-  /** b₀: initial number of ranks of all layers */
-  readonly initial: number
-  /** b₁: final number of ranks */
-  readonly target: number
-  /** t₀: last step with all ranks */
-  readonly start: number
-  /** t₁: step of the last allocation */
-  readonly end: number
-  /** number of steps between allocations before the last one */
-  readonly every: number
-}
 
 /** Returns t₀ and t₁ of a run of `steps` steps from fractions of it; t₀ < t₁ ≤ steps, however short the run. */
 export const budgetSteps = (
