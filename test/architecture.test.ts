@@ -61,6 +61,7 @@ const rooms: Readonly<Record<string, number>> = {
   "src/training": 6,
   "src/generation": 6,
   "src/calls": 6,
+  "src/scoring": 6,
   "src/plan": 7,
   "src/output": 8,
   "src/suggest": 8,

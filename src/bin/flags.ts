@@ -253,6 +253,47 @@ export const embedFlags = {
   json
 }
 
+const isPrice = (text: string) => /^\d+(\.\d+)?,\d+(\.\d+)?$/.test(text)
+
+export const judgeFlags = {
+  run: run(trained),
+  endpoint: Flag.String("endpoint").pipe(
+    Flag.withMetavar("URL"),
+    Flag.withDescription(
+      "address of the judge's OpenAI-compatible API, such as http://127.0.0.1:8080/v1; its key is TFJS_LORA_PRO_JUDGE_KEY"
+    )
+  ),
+  judge: Flag.String("judge").pipe(
+    Flag.withMetavar("NAME"),
+    Flag.withDescription("the judging model's name on that server")
+  ),
+  dialogues: count("dialogues").pipe(
+    Flag.withDescription("number of dialogues, spread over the categories (default: all 80)"),
+    Flag.optional
+  ),
+  rubric: optionalText("rubric", "text file that says what the judge looks at, instead of the built-in rubric", "FILE"),
+  record: optionalText(
+    "record",
+    "JSONL file of the judge's answers: what it holds is not asked again (default: none)",
+    "FILE"
+  ),
+  prices: Flag.String("prices").pipe(
+    Flag.withMetavar("IN,OUT"),
+    Flag.filter(isPrice, () => "two numbers, such as 0.15,0.60"),
+    Flag.withDescription("dollars per million tokens of questions and of answers, for the bill and --budget"),
+    Flag.optional
+  ),
+  budget: number("budget", (n) => n > 0, "a number above 0").pipe(
+    Flag.withDescription("dollars after which the judge is not asked any more; needs --prices"),
+    Flag.optional
+  ),
+  maxTokens: counted("max-tokens", "maximum number of tokens per answer", 256),
+  base,
+  device,
+  threads: threadsOrAuto,
+  json
+}
+
 /** Sampling options. */
 export const samplingFlags = {
   maxTokens,

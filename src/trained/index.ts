@@ -14,6 +14,12 @@ export {
 } from "./evaluate.ts"
 export type { CallCounts, CallOutcome } from "./judge-calls.ts"
 export type { TypedCounts, TypedOutcome } from "./judge-typed.ts"
+export {
+  type DialogueGrades,
+  type DialogueReport,
+  type JudgeDialoguesOptions,
+  judgeDialogues
+} from "./judged-dialogues.ts"
 export { isAdapter, type LoadAdapterOptions, loadAdapter } from "./load-adapter.ts"
 export { adapterFileAt, isOfLayersModel, loadAdapterFile } from "./load-adapter-file.ts"
 export { loadMerged } from "./load-merged.ts"

@@ -519,6 +519,11 @@ export const table: Readonly<Record<string, PageRow>> = {
     notRun: { "bun run suggest": hub, "bun run": tinyT5, head: tinyT5, "tfjs-lora-pro": tinyT5 },
     programs: { "PeftModel.from_pretrained": tinyT5 }
   },
+  "docs/judging.md": {
+    given: { "runs/chat-1": { own: "another run" } },
+    notRun: { "bun run judge": "asks a model on a server: test/e2e/judge.test.ts has one of its own" },
+    programs: { judgeLayer: "asks a server" }
+  },
   "docs/serve.md": {
     given: { "runs/ratings-1": { own: "another run" }, "runs/definitions-embedding-1": { own: "another run" } },
     notRun: {

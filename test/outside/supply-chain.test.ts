@@ -157,6 +157,7 @@ test("the sources that reach the network are those that SECURITY.md names", () =
     "src/images/codecs/wasm.ts",
     "src/kernels/wasm/binary.ts",
     "src/layers-model/adapter-files.ts",
+    "src/scoring/judge/judge.ts",
     "src/serve/listener.ts",
     "src/studio/page/isolating-worker.ts",
     "src/studio/page/server-host.ts",
