@@ -24,6 +24,7 @@ import {
   type JudgedDialogue,
   type JudgeError,
   type JudgeSpending,
+  type MeanGrades,
   meanGrades,
   type Preference
 } from "../scoring/index.ts"
@@ -45,7 +46,7 @@ export interface JudgeDialoguesOptions {
 /** Grades of one model. */
 export interface DialogueGrades {
   /** mean grade, 1 to 10, of each category and of all */
-  readonly mean: ReturnType<typeof meanGrades>
+  readonly mean: MeanGrades
   /** dialogues with their answers, grades and reasons */
   readonly dialogues: ReadonlyArray<JudgedDialogue>
 }

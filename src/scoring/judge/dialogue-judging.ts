@@ -74,10 +74,16 @@ export const compareDialogues = (
     { concurrency: "unbounded" }
   )
 
-/** Mean grade of each category, and of all. */
-export const meanGrades = (
-  judged: ReadonlyArray<Pick<JudgedDialogue, "category" | "grade">>
-): { readonly all: number; readonly categories: Readonly<Partial<Record<DialogueCategory, number>>> } => {
+/** Mean grades of judged dialogues. */
+export interface MeanGrades {
+  /** mean of all dialogues, 1 to 10 */
+  readonly all: number
+  /** mean of each category that has dialogues */
+  readonly categories: Readonly<Partial<Record<DialogueCategory, number>>>
+}
+
+/** Computes mean grades. */
+export const meanGrades = (judged: ReadonlyArray<Pick<JudgedDialogue, "category" | "grade">>): MeanGrades => {
   const mean = (grades: ReadonlyArray<number>) => grades.reduce((sum, n) => sum + n, 0) / grades.length
   const categories = [...new Set(judged.map(({ category }) => category))]
   return {

@@ -7,7 +7,7 @@
 export interface Dialogue {
   /** `category/number`, from 1 */
   readonly id: string
-  /** what the dialogue is about */
+  /** subject of the dialogue */
   readonly category: DialogueCategory
   /** first message of the user */
   readonly first: string

@@ -7,6 +7,7 @@ export {
   type DialogueMessage,
   gradeDialogues,
   type JudgedDialogue,
+  type MeanGrades,
   meanGrades
 } from "./dialogue-judging.ts"
 export { type Dialogue, type DialogueCategory, dialogues } from "./dialogues.ts"
