@@ -2,7 +2,7 @@
 import { render } from "preact"
 import type { About } from "../protocol/index.ts"
 import type { Host } from "./host.ts"
-import { Trouble } from "./parts/asked.tsx"
+import { Trouble } from "./parts/loading.tsx"
 import { openServerHost } from "./server-host.ts"
 import { Shell } from "./shell.tsx"
 import { StudioContext } from "./use.ts"
@@ -29,7 +29,7 @@ const open = async (opening: () => Promise<Host>): Promise<void> => {
 /** As static files the page is its own host; the build says which it is. */
 const hostOfBuild = async (): Promise<Host> => {
   if (import.meta.env.MODE !== "page") return openServerHost()
-  const [{ openPageHost }, { isolate }] = await Promise.all([import("./page-host.ts"), import("./page-host.ts")])
+  const { openPageHost, isolate } = await import("./page-host.ts")
   await isolate()
   return openPageHost()
 }

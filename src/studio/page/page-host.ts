@@ -1,7 +1,7 @@
 /** The host that is a worker of the page: nothing leaves the machine, and files are the browser's own. */
 import type { Doing, Problem, Reply } from "../protocol/index.ts"
 import { type Asking, type Host, HostError } from "./host.ts"
-import type { Asked, Place, WorkerBegun } from "./worker/messages.ts"
+import type { PageRequest, Place, WorkerStart } from "./worker/messages.ts"
 
 /** Isolates the page where its server does not, so that it computes on several threads (`isolating-worker.ts`). */
 
@@ -48,7 +48,7 @@ export const openPageHost = (): Host => {
   const worker = new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" })
   const waiting = new Map<number, Waiting>()
   let last = 0
-  worker.postMessage({ setup: placeOf(new URLSearchParams(location.search)) } satisfies WorkerBegun)
+  worker.postMessage({ setup: placeOf(new URLSearchParams(location.search)) } satisfies WorkerStart)
   worker.onmessage = ({ data: reply }: MessageEvent<Reply>) => {
     const question = waiting.get(reply.id)
     if (question === undefined) return
@@ -67,17 +67,17 @@ export const openPageHost = (): Host => {
     waiting.clear()
   }
   /** Asks, and gives what takes the question back. */
-  const ask = (of: (id: number) => Asked, listener: Waiting): (() => void) => {
+  const ask = (of: (id: number) => PageRequest, listener: Waiting): (() => void) => {
     last += 1
     const id = last
     waiting.set(id, listener)
     worker.postMessage(of(id))
     return () => {
-      if (waiting.delete(id)) worker.postMessage({ id, cancel: true } satisfies Asked)
+      if (waiting.delete(id)) worker.postMessage({ id, cancel: true } satisfies PageRequest)
     }
   }
   const promised = <A>(
-    of: (id: number) => Asked,
+    of: (id: number) => PageRequest,
     event: (event: unknown) => void = () => {},
     { signal, doing }: Asking = {}
   ) =>

@@ -1,44 +1,30 @@
 /** The frame of every view: navigation, heading, and where runs and files are. */
 import type { ComponentType } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { HostError } from "./host.ts"
-import { Loading, Trouble } from "./parts/asked.tsx"
+import { Loading, Trouble } from "./parts/loading.tsx"
+import { Sign } from "./parts/sign.tsx"
+import { Sentences } from "./parts/table.tsx"
 import { addressOf, usePlace, type ViewProps } from "./place.ts"
-import { useCall, useStudio } from "./use.ts"
+import { useAction, useCall, useStudio } from "./use.ts"
 import { type View, views } from "./views/index.ts"
 
 /** What a folder brings for which the studio changes nothing in it, and the button by which its user trusts it. */
 const Trust = () => {
-  const { host, about } = useStudio()
+  const { about } = useStudio()
   const [doubts, setDoubts] = useState(about.doubts)
-  const [problem, setProblem] = useState<HostError>()
+  const { problem, act } = useAction()
   if (doubts.length === 0) return null
-  const trust = () =>
-    host.call("trust", {}).then(
-      () => setDoubts([]),
-      (failed: HostError) => setProblem(failed)
-    )
   return (
     <section class="trust" aria-label="Trust">
       <p>This folder is open read-only. You can view its runs, but not start, stop or remove any. It contains:</p>
-      <ul>
-        {doubts.map((doubt) => (
-          <li key={doubt}>{doubt}</li>
-        ))}
-      </ul>
-      <button type="button" onClick={trust}>
+      <Sentences of={doubts} />
+      <button type="button" onClick={() => act("trust", {}, () => setDoubts([]))}>
         Trust this folder
       </button>
       <Trouble problem={problem} />
     </section>
   )
 }
-
-const Sign = ({ path }: { readonly path: string }) => (
-  <svg viewBox="0 0 24 24" class="sign" aria-hidden="true">
-    <path d={path} />
-  </svg>
-)
 
 /** The component of a view, once it is loaded. */
 const useView = (view: View): ComponentType<ViewProps> | undefined => {

@@ -1,7 +1,17 @@
 /** The host in components: its answers, its events and its addresses as state; and what the reader's screen says. */
 import { createContext } from "preact"
-import { useCallback, useContext, useEffect, useState } from "preact/hooks"
-import type { About, CallName, Doing, Input, Output, WatchEvent, WatchInput, WatchName } from "../protocol/index.ts"
+import { useCallback, useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
+import type {
+  About,
+  CallName,
+  Doing,
+  Input,
+  Output,
+  RunSummary,
+  WatchEvent,
+  WatchInput,
+  WatchName
+} from "../protocol/index.ts"
 import type { Host, HostError } from "./host.ts"
 
 interface Studio {
@@ -13,7 +23,7 @@ export const StudioContext = createContext<Studio | undefined>(undefined)
 
 export const useStudio = (): Studio => useContext(StudioContext)!
 
-export interface Asked<Value> {
+export interface CallState<Value> {
   /** the newest answer; that to the last question while this one is busy */
   readonly value: Value | undefined
   readonly problem: HostError | undefined
@@ -33,7 +43,7 @@ interface Of<Value> {
  * Calls the host when the component is shown and whenever the input changes; not while the input is undefined. In every rendering an answer that is
  * not busy is the answer to the input of that rendering.
  */
-export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | undefined): Asked<Output<Name>> => {
+export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | undefined): CallState<Output<Name>> => {
   const { host } = useStudio()
   const [round, setRound] = useState(0)
   const [answer, setAnswer] = useState<Of<Output<Name>>>()
@@ -71,6 +81,90 @@ export const useCall = <Name extends CallName>(name: Name, input: Input<Name> | 
     doing: isBusy ? current(work)?.value : undefined,
     isBusy,
     again: useCallback(() => setRound((last) => last + 1), [])
+  }
+}
+
+/**
+ * Elements that are one stop of the Tab key, with the arrow keys from there on: `current` has `tabIndex` 0, the others −1. `acts`: what further keys
+ * do with the current one. After `keepFocus` it has the focus, whichever element that is by then.
+ */
+export const useRovingFocus = (count: number, acts: Readonly<Record<string, (at: number) => void>> = {}) => {
+  const [at, setAt] = useState<number>()
+  const list = useRef<HTMLDivElement>(null)
+  const isMoving = useRef(false)
+  const current = Math.min(at ?? 0, count - 1)
+  const keepFocus = () => {
+    isMoving.current = true
+  }
+  useLayoutEffect(() => {
+    if (isMoving.current) list.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus()
+    isMoving.current = false
+  })
+  const places: Readonly<Record<string, number>> = {
+    ArrowRight: Math.min(count - 1, current + 1),
+    ArrowLeft: Math.max(0, current - 1),
+    Home: 0,
+    End: count - 1
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    const [to, act] = [places[event.key], acts[event.key]]
+    if (to === undefined && act === undefined) return
+    event.preventDefault()
+    keepFocus()
+    if (to !== undefined) setAt(to)
+    act?.(current)
+  }
+  return { at, current, setAt, keepFocus, list, onKeyDown }
+}
+
+const AGAIN = 2_000 // milliseconds
+
+/** Asks again and again while what was asked for is under way. */
+export const useRefresh = (
+  { isBusy, again }: Pick<CallState<unknown>, "isBusy" | "again">,
+  isUnderWay: boolean
+): void =>
+  useEffect(() => {
+    if (!isUnderWay || isBusy) return
+    const timer = setTimeout(again, AGAIN)
+    return () => clearTimeout(timer)
+  }, [isUnderWay, isBusy, again])
+
+export interface Action {
+  /** the call in progress, and the run or study that it is about */
+  readonly busy: { readonly name: CallName; readonly id: string | undefined } | undefined
+  readonly problem: HostError | undefined
+  readonly act: <Name extends CallName>(name: Name, input: Input<Name>, then?: (output: Output<Name>) => void) => void
+}
+
+/** Calls the host when the reader wants something done. `isNewestOnly`: the next call, and leaving the page, cancel one. */
+export const useAction = ({ isNewestOnly = false } = {}): Action => {
+  const { host } = useStudio()
+  const [busy, setBusy] = useState<Action["busy"]>()
+  const [problem, setProblem] = useState<HostError>()
+  const stop = useRef(new AbortController())
+  const cancel = () => {
+    if (isNewestOnly) stop.current.abort()
+  }
+  useEffect(() => cancel, [])
+  return {
+    busy,
+    problem,
+    act: (name, input, then = () => {}) => {
+      cancel()
+      stop.current = new AbortController()
+      const { signal } = stop.current
+      setBusy({ name, id: (input as { readonly id?: string }).id })
+      setProblem(undefined)
+      const ifCurrent =
+        <Value>(hear: (value: Value) => void) =>
+        (value: Value) => {
+          if (signal.aborted) return
+          setBusy(undefined)
+          hear(value)
+        }
+      host.call(name, input, { signal }).then(ifCurrent(then), ifCurrent<HostError>(setProblem))
+    }
   }
 }
 
@@ -131,6 +225,10 @@ export const useWatch = <Name extends WatchName, State>(
   }, [host, name, key])
   return { state, problem }
 }
+
+/** All runs, as they change; undefined until the first answer. */
+export const useRuns = () =>
+  useWatch<"runs", ReadonlyArray<RunSummary> | undefined>("runs", {}, undefined, (_, all) => all)
 
 /** What the reader's screen and settings say, as state. */
 export const useMedia = (query: string): boolean => {

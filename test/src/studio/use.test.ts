@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { createElement, options, render } from "preact"
 import { type Host, HostError } from "../../../src/studio/page/host.ts"
-import { type Asked, StudioContext, useCall } from "../../../src/studio/page/use.ts"
+import { type CallState, StudioContext, useCall } from "../../../src/studio/page/use.ts"
 import type { Doing } from "../../../src/studio/protocol/index.ts"
 
 beforeAll(() => {
@@ -40,7 +40,7 @@ const opened = () => {
         })
       })
   } as unknown as Host
-  const seen: Array<{ readonly input: string | undefined; readonly asked: Asked<{ readonly source: string }> }> = []
+  const seen: Array<{ readonly input: string | undefined; readonly asked: CallState<{ readonly source: string }> }> = []
   const Probe = ({ input }: { readonly input: string | undefined }) => {
     seen.push({ input, asked: useCall("rows", input === undefined ? undefined : { source: input }) })
     return null

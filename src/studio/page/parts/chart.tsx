@@ -30,6 +30,8 @@ interface ChartProps {
 }
 
 const LEAST_WIDTH = 240
+/** `container` null: the component has left. */
+const widthOf = (container: HTMLElement | null): number => Math.max(LEAST_WIDTH, container?.clientWidth ?? 0)
 const HEIGHT = 230
 /** Beyond this the name of an image is no sentence any more. */
 const MOST_IN_NAME = 6
@@ -105,26 +107,24 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
   const plot = useMemo(() => smoothedPlot(measured, smoothing), [measured, smoothing])
   const isDark = useMedia("(prefers-color-scheme: dark)")
   const container = useRef<HTMLDivElement>(null)
-  const chart = useRef<uPlot | undefined>(undefined)
-  const drawn = useRef<{ readonly plot: Plot; readonly steps: Steps } | undefined>(undefined)
+  const [drawn, setDrawn] = useState<{ readonly chart: uPlot; readonly options: uPlot.Options }>()
   const [at, setAt] = useState<number | null>(null)
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set())
   const shape = shapeOf(plot)
   const strokes = JSON.stringify(dashes ?? null)
   const options = useMemo(() => looksOf(plot, dashes, { isDark, width: LEAST_WIDTH }), [shape, strokes, isDark])
+  // not the one of other curves, which is destroyed
+  const chart = drawn?.options === options ? drawn.chart : undefined
   const words = useMemo(() => described(measured), [measured])
 
-  const latest = useRef({ plot, hidden, steps })
-  latest.current = { plot, hidden, steps }
   useEffect(() => {
     // each chart of a page in a task of its own, so that a dozen of them does not keep it from answering
+    let created: uPlot | undefined
     const timer = setTimeout(() => {
-      const width = Math.max(LEAST_WIDTH, container.current!.clientWidth)
-      const now = latest.current
-      const created = new uPlot(
+      created = new uPlot(
         {
           ...options,
-          width,
+          width: widthOf(container.current),
           cursor: {
             ...options.cursor,
             drag: { x: true, y: false, setScale: false },
@@ -147,53 +147,46 @@ export const Chart = ({ plot: measured, view: { smoothing, steps, zoom }, dashes
             ]
           }
         },
-        dataOf(now.plot),
+        dataOf(plot),
         container.current!
       )
-      chart.current = created
-      drawn.current = { plot: now.plot, steps: null }
-      if (now.steps !== null) show(created, now.plot, now.steps)
-      showOnly(created, now.plot, now.hidden)
+      setDrawn({ chart: created, options })
     })
     return () => {
       clearTimeout(timer)
-      chart.current?.destroy()
-      chart.current = undefined
+      created?.destroy()
     }
   }, [options])
   useEffect(() => {
-    const last = drawn.current
-    if (chart.current === undefined || (last?.plot === plot && last.steps === steps)) return
-    drawn.current = { plot, steps }
-    show(chart.current, plot, steps)
-  }, [plot, steps])
+    if (chart !== undefined) show(chart, plot, steps)
+  }, [chart, plot, steps])
   useEffect(() => {
+    if (chart !== undefined) showOnly(chart, plot, hidden)
+  }, [chart, hidden])
+  useEffect(() => {
+    if (chart === undefined) return
     const observer = new ResizeObserver(() => {
-      const width = Math.max(LEAST_WIDTH, container.current?.clientWidth ?? 0)
-      if (chart.current !== undefined && chart.current.width !== width) chart.current.setSize({ width, height: HEIGHT })
+      const width = widthOf(container.current)
+      if (chart.width !== width) chart.setSize({ width, height: HEIGHT })
     })
     observer.observe(container.current!)
     return () => observer.disconnect()
-  }, [])
-  useEffect(() => {
-    if (chart.current !== undefined) showOnly(chart.current, plot, hidden)
-  }, [hidden])
+  }, [chart])
 
   const valueText = (i: number): string => {
     const { values } = plot.series[i]!
     const value = at === null ? newest(values) : (values[at] ?? null)
     const { value: format } = options.series[i + 1]!
-    return typeof format === "function" ? `${format(chart.current!, value as number, i + 1, at)}` : ""
+    return typeof format === "function" ? `${format(chart!, value as number, i + 1, at)}` : ""
   }
-  const toggle = (label: string) =>
-    setHidden((before) => (before.has(label) ? before.difference(new Set([label])) : before.union(new Set([label]))))
+  const toggle = (label: string) => setHidden((before) => before.symmetricDifference(new Set([label])))
   const description = plot.series.length > MOST_IN_NAME ? `${plot.series.length} curves, in words below.` : words
 
   const pressed = (event: KeyboardEvent) => {
     const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0
-    if (by === 0 || event.target !== event.currentTarget || chart.current === undefined) return
+    if (by === 0 || event.target !== event.currentTarget || chart === undefined) return
     event.preventDefault()
-    moveCursor(chart.current, plot.x, at, by)
+    moveCursor(chart, plot.x, at, by)
   }
   return (
     <figure

@@ -1,20 +1,19 @@
-/** A question before something that cannot be undone, over the page. Escape and “Cancel” leave everything as it is. */
+/** A question before something is removed, over the page. Escape and “Cancel” leave everything as it is. */
 import type { ComponentChildren } from "preact"
 import { useEffect, useId, useRef } from "preact/hooks"
 
 interface ConfirmProps {
-  readonly title: string
-  /** on the button that does it */
-  readonly act: string
+  readonly name: string
   /** what happens, and what does not */
   readonly children: ComponentChildren
-  /** It was agreed to, or not. */
-  readonly decide: (isAgreed: boolean) => void
+  readonly remove: () => void
+  /** called with either answer */
+  readonly close: () => void
 }
 
 const AGREED = "agreed"
 
-export const Confirm = ({ title, act, children, decide }: ConfirmProps) => {
+export const ConfirmRemoval = ({ name, children, remove, close }: ConfirmProps) => {
   const dialog = useRef<HTMLDialogElement>(null)
   const id = useId()
   useEffect(() => dialog.current?.showModal(), [])
@@ -24,16 +23,19 @@ export const Confirm = ({ title, act, children, decide }: ConfirmProps) => {
       ref={dialog}
       class="confirm"
       aria-labelledby={id}
-      onClose={({ currentTarget }) => decide(currentTarget.returnValue === AGREED)}
+      onClose={({ currentTarget }) => {
+        close()
+        if (currentTarget.returnValue === AGREED) remove()
+      }}
     >
-      <h2 id={id}>{title}</h2>
+      <h2 id={id}>Remove {name}?</h2>
       {children}
       <div class="row">
         <button type="button" onClick={() => dialog.current?.close()}>
           Cancel
         </button>
         <button type="button" class="danger" onClick={() => dialog.current?.close(AGREED)}>
-          {act}
+          Remove
         </button>
       </div>
     </dialog>

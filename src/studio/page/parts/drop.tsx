@@ -1,5 +1,6 @@
 /** Files and folders that are dropped anywhere on the page. */
-import { useEffect, useRef, useState } from "preact/hooks"
+import type { RefObject } from "preact"
+import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import type { DroppedFile } from "../host.ts"
 import { goTo } from "../place.ts"
 
@@ -43,20 +44,25 @@ const filesOfDrop = async (data: DataTransfer): Promise<ReadonlyArray<DroppedFil
   return files
 }
 
-/** Whether a file is dragged over the page; `take` receives dropped files. */
-export const useDrop = (take: (files: ReadonlyArray<DroppedFile>) => void): boolean => {
+/** Whether a file is dragged over the page, or over a part of it; `take` receives dropped files. */
+export const useDrop = (
+  take: (files: ReadonlyArray<DroppedFile>) => void,
+  part?: RefObject<HTMLElement | null>
+): boolean => {
   const [isOver, setOver] = useState(false)
   const taking = useRef(take)
   taking.current = take
-  useEffect(() => {
+  // with what is shown: a drag does not wait for the paint
+  useLayoutEffect(() => {
     const holdsFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") === true
     const over = (event: DragEvent) => {
       if (!holdsFiles(event)) return
       event.preventDefault()
       setOver(true)
     }
-    const leave = (event: DragEvent) => {
-      if (event.relatedTarget === null) setOver(false)
+    const place = part?.current ?? document.documentElement
+    const leave = ({ relatedTarget }: DragEvent) => {
+      if (!place.contains(relatedTarget as Node | null)) setOver(false)
     }
     const drop = (event: DragEvent) => {
       setOver(false)
@@ -64,14 +70,11 @@ export const useDrop = (take: (files: ReadonlyArray<DroppedFile>) => void): bool
       event.preventDefault()
       filesOfDrop(event.dataTransfer!).then(taking.current)
     }
-    addEventListener("dragover", over)
-    addEventListener("dragleave", leave)
-    addEventListener("drop", drop)
-    return () => {
-      removeEventListener("dragover", over)
-      removeEventListener("dragleave", leave)
-      removeEventListener("drop", drop)
-    }
+    const listeners = new AbortController()
+    place.addEventListener("dragover", over, listeners)
+    place.addEventListener("dragleave", leave, listeners)
+    place.addEventListener("drop", drop, listeners)
+    return () => listeners.abort()
   }, [])
   return isOver
 }

@@ -1,9 +1,10 @@
 /** A finished run to choose: the newest where the address names none. */
 import type { ComponentChildren } from "preact"
-import { addressOf, goTo } from "../place.ts"
+import { goTo } from "../place.ts"
 import { useCall } from "../use.ts"
-import { Loading, Trouble } from "./asked.tsx"
 import { Select } from "./fields.tsx"
+import { Pending } from "./loading.tsx"
+import { StartRun } from "./start-run.tsx"
 
 interface RunChoiceProps {
   /** the view's name in the address */
@@ -15,21 +16,11 @@ interface RunChoiceProps {
 }
 
 export const RunChoice = ({ view, id, children }: RunChoiceProps) => {
-  const { value: runs, problem, again } = useCall("runs", {})
-  if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (runs === undefined) return <Loading what="Runs" />
-  const finished = runs.filter(({ state }) => state === "finished")
+  const runs = useCall("runs", {})
+  if (runs.value === undefined) return <Pending call={runs} what="Runs" />
+  const finished = runs.value.filter(({ state }) => state === "finished")
   const chosen = id ?? finished[0]?.id
-  if (chosen === undefined) {
-    return (
-      <div class="empty card">
-        <p>No run has finished yet. Finished runs appear here.</p>
-        <a class="button primary" href={addressOf("new")}>
-          Start a run
-        </a>
-      </div>
-    )
-  }
+  if (chosen === undefined) return <StartRun>No run has finished yet. Finished runs appear here.</StartRun>
   const isKnown = finished.some((run) => run.id === chosen)
   return (
     <>

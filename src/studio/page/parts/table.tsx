@@ -24,27 +24,88 @@ export const Scrolled = ({ label, class: className, box, onScroll, children }: S
   </section>
 )
 
+interface SentencesProps {
+  readonly of: ReadonlyArray<string>
+  readonly class?: string
+  readonly label?: string
+}
+
+/** Sentences as a list; nothing without one. */
+export const Sentences = ({ of, class: className, label }: SentencesProps) =>
+  of.length === 0 ? null : (
+    <ul class={className} aria-label={label}>
+      {of.map((sentence) => (
+        <li key={sentence}>{sentence}</li>
+      ))}
+    </ul>
+  )
+
 const isNumber = (text: string): boolean => /^[-−+]?[\d.,]+(e[-+]?\d+)?( ?%| MB| s)?$/.test(text) || text === "–"
 
 /** Characters of a value that needs two columns, and of one that is a sentence. */
 const WIDE = 14
 const LONG = 24
 
+const widthOf = (value: ComponentChildren): string | undefined => {
+  if (typeof value !== "string" || value.length <= WIDE) return undefined
+  return value.length > LONG ? "wide long" : "wide"
+}
+
 interface ValuesProps {
-  readonly values: ReadonlyArray<readonly [name: string, value: string]>
+  readonly values: ReadonlyArray<readonly [name: string, value: ComponentChildren]>
   readonly class?: string
+  readonly label?: string
 }
 
 /** Named values; longer ones have more room. */
-export const Values = ({ values, class: className = "facts" }: ValuesProps) => (
-  <dl class={className}>
+export const Values = ({ values, class: className = "facts", label }: ValuesProps) => (
+  <dl class={className} aria-label={label}>
     {values.map(([name, value]) => (
-      <div key={name} class={value.length > LONG ? "wide long" : value.length > WIDE ? "wide" : undefined}>
+      <div key={name} class={widthOf(value)}>
         <dt>{name}</dt>
         <dd>{value}</dd>
       </div>
     ))}
   </dl>
+)
+
+interface ColumnHeadersProps {
+  readonly names: ReadonlyArray<ComponentChildren>
+  /** by a column's place: whether it is right-aligned */
+  readonly isNumber?: (at: number) => boolean
+  readonly class?: string
+}
+
+export const ColumnHeaders = ({ names, isNumber = () => false, class: className }: ColumnHeadersProps) => (
+  <thead class={className}>
+    <tr>
+      {names.map((name, i) => (
+        <th key={`${i}`} scope="col" class={isNumber(i) ? "number" : undefined}>
+          {name}
+        </th>
+      ))}
+    </tr>
+  </thead>
+)
+
+interface TableRowsProps<Cell extends ComponentChildren> {
+  readonly rows: ReadonlyArray<ReadonlyArray<Cell>>
+  readonly classOf?: (column: number, cell: Cell) => string | undefined
+}
+
+/** Rows without names of their own. */
+export const TableRows = <Cell extends ComponentChildren>({ rows, classOf }: TableRowsProps<Cell>) => (
+  <tbody>
+    {rows.map((row, i) => (
+      <tr key={`${i}`}>
+        {row.map((cell, j) => (
+          <td key={`${j}`} class={classOf?.(j, cell)}>
+            {cell}
+          </td>
+        ))}
+      </tr>
+    ))}
+  </tbody>
 )
 
 /** A table of texts; columns that are mostly numbers are right-aligned. */
@@ -56,26 +117,11 @@ export const Texts = ({ table, caption }: { readonly table: TableOfTexts; readon
     <Scrolled label={caption}>
       <table class="texts">
         <caption>{caption}</caption>
-        <thead>
-          <tr>
-            {table.columns.map((column, i) => (
-              <th key={column} scope="col" class={numeric[i] === true ? "number" : undefined}>
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {table.rows.map((row, i) => (
-            <tr key={i}>
-              {row.map((cell, j) => (
-                <td key={j} class={numeric[j] === true ? "number" : cell.length > LONG ? "long" : undefined}>
-                  {cell}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
+        <ColumnHeaders names={table.columns} isNumber={(i) => numeric[i] === true} />
+        <TableRows
+          rows={table.rows}
+          classOf={(i, cell) => (numeric[i] === true ? "number" : cell.length > LONG ? "long" : undefined)}
+        />
       </table>
     </Scrolled>
   )

@@ -28,8 +28,8 @@ import {
 } from "../../engine/index.ts"
 import type { ExportEvent, Problem, Reply, WatchInput } from "../../protocol/index.ts"
 import { exportedTo, exportFolder, exportFolders, RunRefused, runsOf, SIGN_OF_EXPORT } from "../../runs/index.ts"
-import type { Asked, Place, RunAsked, StopAsked, TrainingEvent, WorkerBegun } from "./messages.ts"
-import { ownRuns } from "./own-runs.ts"
+import type { PageRequest, Place, StopRequest, TrainingEvent, TrainingRequest, WorkerStart } from "./messages.ts"
+import { openRunWriter } from "./run-writer.ts"
 import { type Train, trainingHere, wasmFolderOf } from "./trainer.ts"
 import { nameOfStore, openWorld, storeFiles, type World } from "./world.ts"
 
@@ -118,7 +118,7 @@ const holdFiles = (base: string): Effect.Effect<void, StudioTaken> =>
 /** A run in a worker of its own, which has this one's script. */
 const trainingElsewhere =
   (setup: Place): Train =>
-  (run: RunAsked, tell: (event: TrainingEvent) => void) => {
+  (run: TrainingRequest, tell: (event: TrainingEvent) => void) => {
     const worker = new Worker(globalThis.location.href, { type: "module" })
     const hear = (event: TrainingEvent) => {
       if (event.kind === "ended") worker.terminate()
@@ -126,16 +126,18 @@ const trainingElsewhere =
     }
     worker.onmessage = ({ data }: MessageEvent<TrainingEvent>) => hear(data)
     worker.onerror = ({ message }) => hear({ kind: "ended", message: message || "its worker could not be started" })
-    const begin: WorkerBegun = { setup, run }
+    const begin: WorkerStart = { setup, run }
     worker.postMessage(begin)
-    return { stop: () => worker.postMessage({ stop: true } satisfies StopAsked) }
+    return { stop: () => worker.postMessage({ stop: true } satisfies StopRequest) }
   }
 
 const UNKEPT = "this browser's memory: files and runs are lost when the tab is closed"
 
 const pageHandlers = (setup: Place, { unkept, layer: files }: World) =>
   Effect.gen(function* () {
-    const writer = yield* ownRuns(unkept === null ? trainingElsewhere(setup) : trainingHere(setup, { layer: files }))
+    const writer = yield* openRunWriter(
+      unkept === null ? trainingElsewhere(setup) : trainingHere(setup, { layer: files })
+    )
     const { handlers } = runsOf(writer)
     let isHeld = unkept !== null
     const pageOnly: Partial<Handlers<Sources>> = {
@@ -193,13 +195,13 @@ const comesWith: ComesWith = {
 }
 
 /** Gives what takes questions. */
-export const openEngineWorker = async (setup: Place): Promise<(question: Asked) => void> => {
+export const openEngineWorker = async (setup: Place): Promise<(question: PageRequest) => void> => {
   const world = await openWorld(setup.base, () => {})
   const context = await Effect.runPromise(Layer.buildWithScope(world.layer, Scope.makeUnsafe()))
   const handlers = await Effect.runPromise(Effect.provideContext(pageHandlers(setup, world), context))
   const inPage = await Effect.runPromise(Effect.provideContext(answering(handlers, send, onBug), context))
   let engine: Promise<Answering | Problem> | undefined
-  const isOwn = (question: Asked) =>
+  const isOwn = (question: PageRequest) =>
     ("call" in question && Object.hasOwn(handlers.calls, question.call)) ||
     ("watch" in question && Object.hasOwn(handlers.watches, question.watch))
 

@@ -12,7 +12,7 @@ export interface Place {
 }
 
 /** Requests of the page to its worker. */
-export type Asked =
+export type PageRequest =
   | Request
   /** stores files; events are fractions of 1, the value is their name in a plan */
   | { readonly id: number; readonly store: ReadonlyArray<DroppedFile> }
@@ -20,7 +20,7 @@ export type Asked =
   | { readonly id: number; readonly file: string }
 
 /** A run to train. */
-export interface RunAsked {
+export interface TrainingRequest {
   /** its folder */
   readonly id: string
   /** the file of its plan; a resumed run has its own */
@@ -44,12 +44,12 @@ export interface RunEnded {
 }
 
 /** First message to a worker: it trains `run`, or answers requests if absent. */
-export interface WorkerBegun {
+export interface WorkerStart {
   readonly setup: Place
-  readonly run?: RunAsked
+  readonly run?: TrainingRequest
 }
 
 /** To a training worker: finish the step and save. */
-export interface StopAsked {
+export interface StopRequest {
   readonly stop: true
 }

@@ -99,18 +99,20 @@ export const withStaticFiles = (
     (path: string, ...rest: Rest): Effect.Effect<A, PlatformError, R> =>
       isOwn(path) ? Effect.fail(failed("PermissionDenied", method, path, "EROFS")) : change(path, ...rest)
 
+  const readFile = (path: string) =>
+    isOwn(path)
+      ? Effect.flatMap(read("readFile", path), (file) =>
+          Effect.promise(async () => new Uint8Array(await file.arrayBuffer()))
+        )
+      : stored.readFile(path)
+
   return FileSystem.make({
     ...stored,
     access: (path, options) => (isOwn(path) ? Effect.void : stored.access(path, options)),
     stat: stat(stored.stat),
     lstat: stat(stored.lstat),
     realPath: (path) => (isOwn(path) ? Effect.succeed(`/${keyOf(path)}`) : stored.realPath(path)),
-    readFile: (path) =>
-      isOwn(path)
-        ? Effect.flatMap(read("readFile", path), (file) =>
-            Effect.promise(async () => new Uint8Array(await file.arrayBuffer()))
-          )
-        : stored.readFile(path),
+    readFile,
     readDirectory: (path, options) =>
       Effect.gen(function* () {
         const listed = folders.get(keyOf(path))
@@ -142,14 +144,6 @@ export const withStaticFiles = (
       isOwn(to)
         ? Effect.fail(failed("PermissionDenied", "rename", to, "EROFS"))
         : changing("rename", stored.rename)(from, to),
-    copyFile: (from, to) =>
-      Effect.flatMap(isOwn(from) ? read("copyFile", from) : Effect.succeed(undefined), (file) =>
-        file === undefined
-          ? stored.copyFile(from, to)
-          : Effect.flatMap(
-              Effect.promise(async () => new Uint8Array(await file.arrayBuffer())),
-              (bytes) => changing("copyFile", stored.writeFile)(to, bytes)
-            )
-      )
+    copyFile: (from, to) => Effect.flatMap(readFile(from), (bytes) => changing("copyFile", stored.writeFile)(to, bytes))
   })
 }

@@ -304,7 +304,7 @@ export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
       const flag = options?.flag ?? "r"
       return flag === "r"
         ? Effect.map(
-            attempt("open", path, async () => (await fileAt(root, path)).getFile()),
+            attempt("open", path, () => storedFileAt(root, path)),
             (file) => openedFile(path, readingOf(file))
           )
         : Effect.map(
@@ -315,7 +315,7 @@ export const storedFiles = (root: StoredFolder): FileSystem.FileSystem => {
             (access) =>
               openedFile(
                 path,
-                writingOf(access, async () => (await fileAt(root, path)).getFile()),
+                writingOf(access, () => storedFileAt(root, path)),
                 flag.startsWith("a")
               )
           )

@@ -14,7 +14,7 @@ import { OwnPlotLibrary } from "../../../output/index.ts"
 import { readPlan } from "../../../plan/index.ts"
 import { Progress, type ProgressEvent } from "../../../run/progress.ts"
 import { train } from "../../../train.ts"
-import type { Place, RunAsked, StopAsked, TrainingEvent } from "./messages.ts"
+import type { Place, StopRequest, TrainingEvent, TrainingRequest } from "./messages.ts"
 import { fetchingText, openWorld, type World } from "./world.ts"
 
 /** The log line of an event. */
@@ -39,7 +39,7 @@ const lineOf = (event: ProgressEvent): string | undefined => {
 export const wasmFolderOf = (base: string): string => new URL("wasm/", base).href
 
 /** Trains from the first step, or resumes; `tell` receives its events. */
-export const trainRun = ({ id, plan, resumes }: RunAsked, setup: Place, tell: (event: TrainingEvent) => void) =>
+export const trainRun = ({ id, plan, resumes }: TrainingRequest, setup: Place, tell: (event: TrainingEvent) => void) =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const file = resumes ? path.join(id, "plan.json") : plan
@@ -79,7 +79,7 @@ export interface Training {
   readonly stop: () => void
 }
 
-export type Train = (run: RunAsked, tell: (event: TrainingEvent) => void) => Training
+export type Train = (run: TrainingRequest, tell: (event: TrainingEvent) => void) => Training
 
 /** Trains in this worker, one run at a time, in a fiber that can be asked to stop; its end is an event. */
 export const trainingHere =
@@ -104,7 +104,10 @@ export const trainingHere =
 const tell = (event: TrainingEvent) => postMessage(event)
 
 /** A worker that trains one run, and is ended by who started it: what it held in memory goes with it. Gives what takes the wish to stop. */
-export const openTrainingWorker = async (setup: Place, run: RunAsked): Promise<(request: StopAsked) => void> => {
+export const openTrainingWorker = async (
+  setup: Place,
+  run: TrainingRequest
+): Promise<(request: StopRequest) => void> => {
   const none = () => {}
   try {
     const world = await openWorld(setup.base, (...fetching) => tell({ kind: "note", text: fetchingText(...fetching) }))

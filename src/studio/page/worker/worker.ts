@@ -3,11 +3,11 @@
  * waits until it is ready.
  */
 import { messageOf } from "../../../boundary/index.ts"
-import type { Asked, StopAsked, WorkerBegun } from "./messages.ts"
+import type { PageRequest, StopRequest, WorkerStart } from "./messages.ts"
 
-let role: Promise<(message: Asked | StopAsked) => void> | undefined
+let role: Promise<(message: PageRequest | StopRequest) => void> | undefined
 
-const begin = async ({ setup, run }: WorkerBegun): Promise<(message: Asked | StopAsked) => void> => {
+const begin = async ({ setup, run }: WorkerStart): Promise<(message: PageRequest | StopRequest) => void> => {
   if (run !== undefined) {
     const stop = await (await import("./trainer.ts")).openTrainingWorker(setup, run)
     return (message) => void ("stop" in message && stop(message))
@@ -16,7 +16,7 @@ const begin = async ({ setup, run }: WorkerBegun): Promise<(message: Asked | Sto
   return (message) => void ("id" in message && take(message))
 }
 
-addEventListener("message", async ({ data }: MessageEvent<WorkerBegun | Asked | StopAsked>) => {
+addEventListener("message", async ({ data }: MessageEvent<WorkerStart | PageRequest | StopRequest>) => {
   if ("setup" in data) {
     role = begin(data)
     return

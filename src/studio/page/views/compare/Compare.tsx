@@ -1,26 +1,18 @@
 /** The studies of the folder, and a new one; or one study by itself. */
-import { useEffect } from "preact/hooks"
-import { Loading, Trouble } from "../../parts/asked.tsx"
-import { StateOf } from "../../parts/one.tsx"
+import { Pending } from "../../parts/loading.tsx"
+import { StateBadge } from "../../parts/state-badge.tsx"
 import { addressOf, type ViewProps } from "../../place.ts"
-import { useCall } from "../../use.ts"
+import { useCall, useRefresh } from "../../use.ts"
 import { NewStudy } from "./NewStudy.tsx"
 import { OneStudy, StudyProgress } from "./OneStudy.tsx"
 import "./compare.css"
 
-/** milliseconds between two looks, while any is under way */
-const AGAIN = 2_000
-
 export const Studies = () => {
-  const { value: studies, problem, isBusy, again } = useCall("studies", {})
-  const isRunning = studies?.some(({ state }) => state === "running") === true
+  const call = useCall("studies", {})
+  const studies = call.value
+  useRefresh(call, studies?.some(({ state }) => state === "running") === true)
   // where the form is is known with the studies: one that moved would lose what was filled in
   const isNone = studies?.length === 0
-  useEffect(() => {
-    if (!isRunning || isBusy) return
-    const timer = setTimeout(again, AGAIN)
-    return () => clearTimeout(timer)
-  }, [isRunning, isBusy, again])
   return (
     <>
       <p>
@@ -32,19 +24,15 @@ export const Studies = () => {
       ) : (
         <section>
           <h2>Studies</h2>
-          <Trouble problem={problem} again={again} />
-          {studies === undefined ? (
-            problem === undefined ? (
-              <Loading what="Studies" />
-            ) : null
-          ) : (
+          <Pending call={call} what="Studies" />
+          {studies === undefined ? null : (
             <ul class="studies">
               {studies.map((study) => (
                 <li key={study.id} class="card">
                   <h3>
                     <a href={addressOf("compare", study.id)}>{study.name}</a>
                   </h3>
-                  <StateOf state={study.state} />
+                  <StateBadge state={study.state} />
                   <StudyProgress study={study} />
                   {study.note === null ? null : <span class="small quiet">{study.note.split("\n")[0]}</span>}
                 </li>

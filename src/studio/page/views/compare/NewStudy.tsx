@@ -1,13 +1,13 @@
 /** A new study: a plan, methods and seeds, with an estimate of its runs and its time. */
 
-import { useEffect, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import { counted, roughDuration } from "../../../../boundary/index.ts"
 import type { ComparablePlan, ComparedMethod, StudySize } from "../../../protocol/index.ts"
-import type { HostError } from "../../host.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
-import { Select } from "../../parts/fields.tsx"
-import { addressOf, goTo } from "../../place.ts"
-import { useCall, useStudio } from "../../use.ts"
+import { Check, Field, Select, SubmitForm, TextField } from "../../parts/fields.tsx"
+import { Pending, Trouble } from "../../parts/loading.tsx"
+import { StartRun } from "../../parts/start-run.tsx"
+import { goTo } from "../../place.ts"
+import { useAction, useCall, useSettled } from "../../use.ts"
 
 const runs = (count: number): string => counted(count, "run")
 
@@ -30,32 +30,29 @@ const ratesIn = (text: string): ReadonlyArray<number> | undefined => {
   return rates.length > 0 && rates.every((rate) => Number.isFinite(rate) && rate > 0) ? rates : undefined
 }
 
-const Count = ({
-  label,
-  help,
-  value,
-  most,
-  set
-}: {
+interface CountProps {
   readonly label: string
   readonly help: string
   readonly value: number
   readonly most: number
   readonly set: (value: number) => void
-}) => (
-  <label>
-    {label}
-    <input
-      type="number"
-      min={1}
-      max={most}
-      value={value}
-      onInput={({ currentTarget: { valueAsNumber } }) => {
-        if (Number.isInteger(valueAsNumber) && valueAsNumber >= 1 && valueAsNumber <= most) set(valueAsNumber)
-      }}
-    />
-    <span class="small quiet">{help}</span>
-  </label>
+}
+
+const Count = ({ value, most, set, ...field }: CountProps) => (
+  <Field {...field}>
+    {(marks) => (
+      <input
+        {...marks}
+        type="number"
+        min={1}
+        max={most}
+        value={value}
+        onInput={({ currentTarget: { valueAsNumber: typed } }) => {
+          if (Number.isInteger(typed) && typed >= 1 && typed <= most) set(typed)
+        }}
+      />
+    )}
+  </Field>
 )
 
 interface FormProps {
@@ -63,11 +60,7 @@ interface FormProps {
   readonly methods: ReadonlyArray<ComparedMethod>
 }
 
-/** milliseconds without a change before the size is asked for */
-const CALM = 300
-
 const Form = ({ plans, methods }: FormProps) => {
-  const { host } = useStudio()
   const [plan, setPlan] = useState(plans[0].id)
   const [ticked, setTicked] = useState<ReadonlySet<string>>(
     () => new Set(methods.filter(({ isUsual }) => isUsual).map(({ name }) => name))
@@ -76,8 +69,6 @@ const Form = ({ plans, methods }: FormProps) => {
   const [freshSeeds, setFresh] = useState(5)
   const [workers, setWorkers] = useState(1)
   const [rates, setRates] = useState("")
-  const [isStarting, setStarting] = useState(false)
-  const [problem, setProblem] = useState<HostError | undefined>(undefined)
 
   const learningRates = rates.trim() === "" ? undefined : ratesIn(rates)
   const isWrong = rates.trim() !== "" && learningRates === undefined
@@ -86,51 +77,34 @@ const Form = ({ plans, methods }: FormProps) => {
     isWrong || chosen.length === 0
       ? undefined
       : { plan, methods: chosen, seeds, freshSeeds, ...(learningRates === undefined ? {} : { learningRates }) }
-  const key = JSON.stringify(question)
-  const [calm, setCalm] = useState(key)
-  useEffect(() => {
-    const timer = setTimeout(() => setCalm(key), CALM)
-    return () => clearTimeout(timer)
-  }, [key])
-  const size = useCall("sizeStudy", calm === key ? question : undefined)
-
-  const tick = (name: string) =>
-    setTicked((before) => {
-      const after = new Set(before)
-      if (!after.delete(name)) after.add(name)
-      return after
-    })
-  const start = (event: Event) => {
-    event.preventDefault()
-    if (question === undefined) return
-    setStarting(true)
-    setProblem(undefined)
-    host
-      .call("startStudy", { ...question, workers })
-      .then(
-        ({ id }) => goTo("compare", id),
-        (failed: HostError) => setProblem(failed)
-      )
-      .finally(() => setStarting(false))
+  // the same question is a new object in each rendering
+  const asked = JSON.stringify(question)
+  const isSettled = useSettled(asked) === asked
+  const size = useCall("sizeStudy", isSettled ? question : undefined)
+  const { busy, problem, act } = useAction()
+  const start = () => {
+    if (question !== undefined) act("startStudy", { ...question, workers }, ({ id }) => goTo("compare", id))
   }
   return (
-    <form class="card new-study" onSubmit={start}>
+    <SubmitForm class="card new-study" submit={start}>
       <h2>New study</h2>
-      <label>
-        Plan
-        <Select value={plan} choose={setPlan} options={plans.map(({ id, name }) => [id, name])} />
-        <span class="small quiet">Model, rows, steps and batches are the same for every method.</span>
-      </label>
+      <Field label="Plan" help="Model, rows, steps and batches are the same for every method.">
+        {(marks) => (
+          <Select {...marks} value={plan} choose={setPlan} options={plans.map(({ id, name }) => [id, name])} />
+        )}
+      </Field>
       {[...Map.groupBy(methods, ({ group }) => group)].map(([group, some]) => (
         <fieldset key={group}>
           <legend>{group}</legend>
           <ul class="methods">
             {some.map(({ name, label, says }) => (
               <li key={name}>
-                <label>
-                  <input type="checkbox" checked={ticked.has(name)} onChange={() => tick(name)} />
+                <Check
+                  checked={ticked.has(name)}
+                  set={() => setTicked((before) => before.symmetricDifference(new Set([name])))}
+                >
                   {label}
-                </label>
+                </Check>
                 {says === "" ? null : <p class="help">{says}</p>}
               </li>
             ))}
@@ -147,20 +121,18 @@ const Form = ({ plans, methods }: FormProps) => {
           set={setFresh}
         />
         <Count label="At a time" help="Runs that train in parallel" value={workers} most={64} set={setWorkers} />
-        <label>
-          Learning rates
-          <input
-            value={rates}
-            placeholder="1e-4, 1e-3"
-            aria-invalid={isWrong}
-            onInput={({ currentTarget }) => setRates(currentTarget.value)}
-          />
-          <span class="small quiet">
-            {isWrong
+        <TextField
+          label="Learning rates"
+          help={
+            isWrong
               ? "Expected numbers above 0, separated by commas, such as 1e-3, 5e-3."
-              : "For all methods; empty: the usual ones of each"}
-          </span>
-        </label>
+              : "For all methods; empty: the usual ones of each"
+          }
+          placeholder="1e-4, 1e-3"
+          isWrong={isWrong}
+          value={rates}
+          set={setRates}
+        />
       </div>
       <p role="status" class="size">
         {chosen.length === 0
@@ -173,29 +145,25 @@ const Form = ({ plans, methods }: FormProps) => {
       <button
         type="submit"
         class="primary"
-        disabled={question === undefined || isStarting || size.problem !== undefined}
+        disabled={question === undefined || busy !== undefined || size.problem !== undefined}
       >
-        {isStarting ? "Starting …" : "Start the study"}
+        {busy !== undefined ? "Starting …" : "Start the study"}
       </button>
-    </form>
+    </SubmitForm>
   )
 }
 
 export const NewStudy = () => {
   const plans = useCall("plans", {})
   const methods = useCall("methods", {})
-  const problem = plans.problem ?? methods.problem
-  if (problem !== undefined) return <Trouble problem={problem} again={plans.again} />
-  if (plans.value === undefined || methods.value === undefined) return <Loading what="Plans" />
+  if (plans.value === undefined || methods.value === undefined)
+    return <Pending call={plans.problem === undefined ? methods : plans} what="Plans" />
   const [first, ...more] = plans.value
   if (first === undefined)
     return (
-      <div class="empty card">
-        <p>A study needs a plan to train: that of a run, or a file in plans/. This folder has no plans yet.</p>
-        <a class="button primary" href={addressOf("new")}>
-          Start a run
-        </a>
-      </div>
+      <StartRun>
+        A study needs a plan to train: that of a run, or a file in plans/. This folder has no plans yet.
+      </StartRun>
     )
   return <Form plans={[first, ...more]} methods={methods.value} />
 }

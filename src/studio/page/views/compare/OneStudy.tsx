@@ -2,12 +2,12 @@
 import { useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { StudyEvent, StudySummary, TableOfTexts } from "../../../protocol/index.ts"
-import type { HostError } from "../../host.ts"
-import { Confirm } from "../../parts/confirm.tsx"
-import { One, withLines } from "../../parts/one.tsx"
+import { ConfirmRemoval } from "../../parts/confirm.tsx"
+import { DetailPage, withLines } from "../../parts/detail-page.tsx"
+import { Trouble } from "../../parts/loading.tsx"
 import { Texts } from "../../parts/table.tsx"
 import { focusView, goTo } from "../../place.ts"
-import { useStudio, useUrl, useWatch } from "../../use.ts"
+import { type Action, useAction, useStudio, useUrl, useWatch } from "../../use.ts"
 import { IntervalPlot } from "./IntervalPlot.tsx"
 
 /** How many runs of a study have ended. */
@@ -76,38 +76,29 @@ const VerdictOf = ({
   )
 }
 
-const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
-  const { host, about } = useStudio()
+interface ButtonsProps extends Pick<StudySummary, "id" | "state"> {
+  readonly action: Action
+}
+
+const Buttons = ({ id, state, action: { busy, act } }: ButtonsProps) => {
+  const { about } = useStudio()
   const [isAsking, setAsking] = useState(false)
-  const [isBusy, setBusy] = useState(false)
-  const act = (name: "stopStudy" | "resumeStudy" | "removeStudy", then = () => {}) => {
-    setBusy(true)
-    failed(undefined)
-    host
-      .call(name, { id })
-      .then(then, (problem: HostError) => {
-        going(false)
-        failed(problem)
-      })
-      .finally(() => setBusy(false))
-  }
-  const remove = () => {
-    going(true)
-    act("removeStudy", () => {
+  const isBusy = busy !== undefined
+  const remove = () =>
+    act("removeStudy", { id }, () => {
       goTo("compare")
       focusView()
     })
-  }
   if (state === "running")
     return (
-      <button type="button" disabled={isBusy} onClick={() => act("stopStudy")}>
+      <button type="button" disabled={isBusy} onClick={() => act("stopStudy", { id })}>
         Stop
       </button>
     )
   return (
     <span class="row">
       {state === "finished" ? null : (
-        <button type="button" disabled={isBusy} onClick={() => act("resumeStudy")}>
+        <button type="button" disabled={isBusy} onClick={() => act("resumeStudy", { id })}>
           Resume
         </button>
       )}
@@ -117,46 +108,31 @@ const Buttons = ({ id, state, failed, going }: ButtonsProps) => {
         </button>
       ) : null}
       {isAsking ? (
-        <Confirm
-          title={`Remove ${id.split("/").at(-1)}?`}
-          act="Remove"
-          decide={(isAgreed) => {
-            setAsking(false)
-            if (isAgreed) remove()
-          }}
-        >
+        <ConfirmRemoval name={id.split("/").at(-1)!} close={() => setAsking(false)} remove={remove}>
           <p>
             The folder <code>{id}</code> is deleted with everything in it: its runs, their results, the verdict and its
             log. This cannot be undone.
           </p>
           <p>Its plan and its rows are kept.</p>
-        </Confirm>
+        </ConfirmRemoval>
       ) : null}
     </span>
   )
 }
 
-interface ButtonsProps {
-  readonly id: string
-  readonly state: StudySummary["state"]
-  readonly failed: (problem: HostError | undefined) => void
-  /** it is about to be removed, and what is watched ends with it */
-  readonly going: (isGoing: boolean) => void
-}
-
 export const OneStudy = ({ id }: { readonly id: string }) => {
   const { state, problem } = useWatch("study", { id }, NOTHING, withEvent)
-  const [failed, setFailed] = useState<HostError | undefined>(undefined)
-  const [isGoing, setGoing] = useState(false)
+  const action = useAction()
   const { summary, trials, verdict, log } = state
   return (
-    <One
+    <DetailPage
       id={id}
       all={{ view: "compare", text: "All studies" }}
       summary={summary}
-      problem={(isGoing ? undefined : problem) ?? failed}
+      // what is watched ends with its removal, which is nothing wrong
+      problem={(action.busy?.name === "removeStudy" ? undefined : problem) ?? action.problem}
       log={log}
-      buttons={summary && <Buttons id={id} state={summary.state} failed={setFailed} going={setGoing} />}
+      buttons={summary && <Buttons id={id} state={summary.state} action={action} />}
     >
       {summary && <Standing summary={summary} />}
       {verdict && <VerdictOf id={id} verdict={verdict} />}
@@ -174,7 +150,7 @@ export const OneStudy = ({ id }: { readonly id: string }) => {
           )}
         </section>
       )}
-    </One>
+    </DetailPage>
   )
 }
 
@@ -182,9 +158,7 @@ const Standing = ({ summary }: { readonly summary: StudySummary }) => (
   <>
     <StudyProgress study={summary} />
     {summary.note === null ? null : summary.state === "failed" ? (
-      <div class="trouble" role="alert">
-        <p>{summary.note}</p>
-      </div>
+      <Trouble problem={{ message: summary.note }} />
     ) : (
       <p class="quiet">{summary.note}</p>
     )}

@@ -3,12 +3,12 @@
 import { useState } from "preact/hooks"
 import { capital } from "../../../../boundary/index.ts"
 import type { Exit, Exported } from "../../../protocol/index.ts"
-import type { HostError } from "../../host.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
-import { Confirm } from "../../parts/confirm.tsx"
+import { ConfirmRemoval } from "../../parts/confirm.tsx"
+import { Pending, Status, Trouble } from "../../parts/loading.tsx"
 import { RunChoice } from "../../parts/run-choice.tsx"
+import { Values } from "../../parts/table.tsx"
 import { focusView, type ViewProps } from "../../place.ts"
-import { useCall, useStudio } from "../../use.ts"
+import { useAction, useCall, useStudio } from "../../use.ts"
 import { ExportedFiles, Format } from "./Format.tsx"
 import { Push } from "./Push.tsx"
 import "./export.css"
@@ -19,7 +19,13 @@ interface EarlierProps {
   readonly removed: (id: string) => void
 }
 
-const One = ({ exported, remove }: { readonly exported: Exported; readonly remove: (() => void) | undefined }) => {
+const ExportedCard = ({
+  exported,
+  remove
+}: {
+  readonly exported: Exported
+  readonly remove: (() => void) | undefined
+}) => {
   const [isOpen, setOpen] = useState(false)
   return (
     <li class="card">
@@ -37,49 +43,42 @@ const One = ({ exported, remove }: { readonly exported: Exported; readonly remov
 }
 
 export const Earlier = ({ all, removed }: EarlierProps) => {
-  const { host, about } = useStudio()
-  const [asking, ask] = useState<Exported | undefined>(undefined)
-  const [problem, setProblem] = useState<HostError | undefined>(undefined)
+  const { about } = useStudio()
+  const [toRemove, askToRemove] = useState<Exported | undefined>(undefined)
+  const { problem, act } = useAction()
   const [announcement, say] = useState("")
   const canRemove = about.abilities.includes("remove")
-  const remove = ({ id, folder }: Exported) => {
-    setProblem(undefined)
-    host.call("removeExport", { id }).then(() => {
+  const remove = ({ id, folder }: Exported) =>
+    act("removeExport", { id }, () => {
       say(`Removed ${folder}`)
       removed(id)
       focusView()
-    }, setProblem)
-  }
+    })
   return (
     <>
-      <p class="hidden" role="status">
-        {announcement}
-      </p>
+      <Status>{announcement}</Status>
       <Trouble problem={problem} />
       {all.length === 0 ? null : (
         <section>
           <h2>Exports of this run</h2>
           <ul class="exits earlier">
             {all.map((exported) => (
-              <One key={exported.id} exported={exported} remove={canRemove ? () => ask(exported) : undefined} />
+              <ExportedCard
+                key={exported.id}
+                exported={exported}
+                remove={canRemove ? () => askToRemove(exported) : undefined}
+              />
             ))}
           </ul>
         </section>
       )}
-      {asking === undefined ? null : (
-        <Confirm
-          title={`Remove ${asking.folder}?`}
-          act="Remove"
-          decide={(isAgreed) => {
-            ask(undefined)
-            if (isAgreed) remove(asking)
-          }}
-        >
+      {toRemove === undefined ? null : (
+        <ConfirmRemoval name={toRemove.folder} close={() => askToRemove(undefined)} remove={() => remove(toRemove)}>
           <p>
             This deletes the folder and everything in it, and cannot be undone. The run is kept and can be exported
             again.
           </p>
-        </Confirm>
+        </ConfirmRemoval>
       )}
     </>
   )
@@ -90,14 +89,7 @@ const Missing = ({ exits }: { readonly exits: ReadonlyArray<Exit> }) =>
   exits.length === 0 ? null : (
     <details class="missing">
       <summary>Not available for this run</summary>
-      <dl>
-        {exits.map(({ name, title, refused }) => (
-          <div key={name}>
-            <dt>{title}</dt>
-            <dd>{refused}.</dd>
-          </div>
-        ))}
-      </dl>
+      <Values class="reasons" values={exits.map(({ title, refused }) => [title, `${refused}.`])} />
     </details>
   )
 
@@ -105,13 +97,13 @@ const isThere = ({ there }: Exit): boolean => there !== undefined
 
 const Cards = ({ id }: { readonly id: string }) => {
   const { about } = useStudio()
-  const { value: exits, problem, doing, again } = useCall("exits", { id })
+  const call = useCall("exits", { id })
   /** the format that is being written: one at a time */
   const [busy, setBusy] = useState<string | undefined>(undefined)
   const earlier = useCall("exported", { id })
   const [removed, setRemoved] = useState<ReadonlySet<string>>(new Set())
-  if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (exits === undefined) return <Loading what="Formats" doing={doing} />
+  if (call.value === undefined) return <Pending call={call} what="Formats" />
+  const exits = call.value
   const exports = earlier.value?.filter((exported) => !removed.has(exported.id)) ?? []
   const available = exits.filter(({ refused }) => refused === null)
   // files that are there next to what is still to be written: their cards are tall
@@ -130,7 +122,7 @@ const Cards = ({ id }: { readonly id: string }) => {
           onBusy={(isBusy) => setBusy(isBusy ? exit.name : undefined)}
           onDone={(folder) => {
             // one of this name may have been removed before
-            setRemoved((before) => new Set([...before].filter((removedFolder) => removedFolder !== folder)))
+            setRemoved((before) => before.difference(new Set([folder])))
             earlier.again()
           }}
           removed={removed}
@@ -156,7 +148,7 @@ const Cards = ({ id }: { readonly id: string }) => {
         </ul>
       </div>
       <Trouble problem={earlier.problem} />
-      <Earlier all={exports} removed={(folder) => setRemoved((before) => new Set([...before, folder]))} />
+      <Earlier all={exports} removed={(folder) => setRemoved((before) => before.union(new Set([folder])))} />
       <Missing exits={exits.filter(({ refused }) => refused !== null)} />
     </>
   )

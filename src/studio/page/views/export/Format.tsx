@@ -1,10 +1,10 @@
 /** An export format: its options, an export in progress, and the files that it wrote with the code that uses them. */
-import { useId, useState } from "preact/hooks"
-import { byteSize, capital } from "../../../../boundary/index.ts"
+import { useState } from "preact/hooks"
+import { capital } from "../../../../boundary/index.ts"
 import type { CodeToUse, Exit, Exported } from "../../../protocol/index.ts"
-import { Trouble } from "../../parts/asked.tsx"
-import { Check, Select } from "../../parts/fields.tsx"
-import { FileLink } from "../../parts/files.tsx"
+import { Check, Field, Select } from "../../parts/fields.tsx"
+import { FileTable } from "../../parts/files.tsx"
+import { Status, Trouble } from "../../parts/loading.tsx"
 import { Scrolled } from "../../parts/table.tsx"
 import { useZip } from "../../use.ts"
 import { ProgressLines, useWork } from "./work.tsx"
@@ -28,9 +28,7 @@ const Use = ({ use: { title, code } }: { readonly use: CodeToUse }) => {
       <Scrolled label={`Code: ${title}`}>
         <pre>{code}</pre>
       </Scrolled>
-      <span role="status" class="hidden">
-        {isCopied ? "Copied" : ""}
-      </span>
+      <Status>{isCopied ? "Copied" : ""}</Status>
     </section>
   )
 }
@@ -47,35 +45,6 @@ const AllFiles = ({ folder }: { readonly folder: string }) => {
   )
 }
 
-/** Paths and sizes; each path is a link where its file can be saved. */
-export const Files = ({
-  id,
-  files,
-  of
-}: {
-  readonly id?: string
-  readonly files: Exported["files"]
-  readonly of: string
-}) => (
-  <table class="files-left">
-    <caption class="hidden">Files of {of}</caption>
-    <thead class="hidden">
-      <tr>
-        <th scope="col">File</th>
-        <th scope="col">Size</th>
-      </tr>
-    </thead>
-    <tbody>
-      {files.map(({ path, bytes }) => (
-        <tr key={path}>
-          <td>{id === undefined ? path : <FileLink id={id} path={path} />}</td>
-          <td class="number">{byteSize(bytes)}</td>
-        </tr>
-      ))}
-    </tbody>
-  </table>
-)
-
 /** The files of an export to save, and the code that uses them. */
 export const ExportedFiles = ({ exported: { folder, id, files, lines, uses } }: { readonly exported: Exported }) => (
   <div class="left">
@@ -88,7 +57,7 @@ export const ExportedFiles = ({ exported: { folder, id, files, lines, uses } }: 
     <p class="small">
       In <code>{folder}</code>
     </p>
-    <Files id={id} files={files} of={folder} />
+    <FileTable id={id} files={files} of={folder} />
     <AllFiles folder={folder} />
   </div>
 )
@@ -102,26 +71,20 @@ interface ChoiceProps {
   readonly onChange: (values: ReadonlyArray<string>) => void
 }
 
-const One = ({ option, chosen, onChange }: ChoiceProps) => {
-  const id = useId()
-  return (
-    <div class="option">
-      <label for={id}>{option.name}</label>
-      <p class="quiet small" id={`${id}-says`}>
-        {capital(option.says)}.
-      </p>
+const SingleChoice = ({ option: { name, says, values }, chosen, onChange }: ChoiceProps) => (
+  <Field label={name} help={`${capital(says)}.`}>
+    {(marks) => (
       <Select
-        id={id}
-        aria-describedby={`${id}-says`}
+        {...marks}
         value={chosen[0]}
         choose={(value) => onChange([value])}
-        options={option.values.map((value) => [value, value])}
+        options={values.map((value) => [value, value])}
       />
-    </div>
-  )
-}
+    )}
+  </Field>
+)
 
-const Several = ({ option, chosen, onChange }: ChoiceProps) => (
+const SeveralChoice = ({ option, chosen, onChange }: ChoiceProps) => (
   <fieldset class="option">
     <legend>{option.name}</legend>
     <p class="quiet small">{capital(option.says)}.</p>
@@ -164,7 +127,7 @@ export const Format = ({ id, exit, isFree, onBusy, onDone, removed }: FormatProp
   return (
     <>
       {exit.options.map((option) => {
-        const Choice = option.several ? Several : One
+        const Choice = option.several ? SeveralChoice : SingleChoice
         return (
           <Choice
             key={option.name}

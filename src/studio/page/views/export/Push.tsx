@@ -1,10 +1,10 @@
 /** A push to the Hugging Face Hub: what to send and where, a preview of its files, and the page of the commit. */
-import { useId, useState } from "preact/hooks"
+import { useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { Exported, Pushed } from "../../../protocol/index.ts"
-import { Trouble } from "../../parts/asked.tsx"
-import { Check, Select } from "../../parts/fields.tsx"
-import { Files } from "./Format.tsx"
+import { Check, Field, Select, SubmitForm, TextField } from "../../parts/fields.tsx"
+import { FileTable } from "../../parts/files.tsx"
+import { Trouble } from "../../parts/loading.tsx"
 import { ProgressLines, useWork } from "./work.tsx"
 
 interface Form {
@@ -20,30 +20,6 @@ const first: Form = { repository: "", isPrivate: true, folder: "", base: "", wit
 
 const NAME = /^[\w.-]+\/[\w.-]+$/
 
-const Name = ({ label, help, value, set }: NameProps) => {
-  const id = useId()
-  const isWrong = value !== "" && !NAME.test(value)
-  return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        id={id}
-        type="text"
-        autocomplete="off"
-        spellcheck={false}
-        placeholder="owner/name"
-        value={value}
-        aria-invalid={isWrong}
-        aria-describedby={`${id}-help`}
-        onInput={({ currentTarget }) => set(currentTarget.value.trim())}
-      />
-      <p class="help" id={`${id}-help`}>
-        {isWrong ? "Expected owner/name." : help}
-      </p>
-    </div>
-  )
-}
-
 interface NameProps {
   readonly label: string
   readonly help: string
@@ -51,10 +27,25 @@ interface NameProps {
   readonly set: (value: string) => void
 }
 
+const Name = ({ label, help, value, set }: NameProps) => {
+  const isWrong = value !== "" && !NAME.test(value)
+  return (
+    <TextField
+      label={label}
+      help={isWrong ? "Expected owner/name." : help}
+      isWrong={isWrong}
+      spellcheck={false}
+      placeholder="owner/name"
+      value={value}
+      set={(text) => set(text.trim())}
+    />
+  )
+}
+
 const Preview = ({ pushed: { files, kept, repository } }: { readonly pushed: Pushed }) => (
   <>
     <h3>{counted(files.length, "file")} to send</h3>
-    <Files files={files} of={repository} />
+    <FileTable files={files} of={repository} />
     {kept.map((sentence) => (
       <p key={sentence} class="small">
         {sentence}
@@ -69,7 +60,6 @@ interface PushProps {
 }
 
 export const Push = ({ id, exports }: PushProps) => {
-  const content = useId()
   const [form, setForm] = useState(first)
   const { work, start, stop } = useWork("push")
   // a preview is one of the form as it is
@@ -89,12 +79,7 @@ export const Push = ({ id, exports }: PushProps) => {
   const url = pushed?.url ?? undefined
   const isRunning = work.state === "running"
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault()
-        if (isReady) send(pushed === undefined)
-      }}
-    >
+    <SubmitForm submit={() => send(pushed === undefined)}>
       <Name
         label="Repository"
         help="Created if it does not exist."
@@ -105,18 +90,19 @@ export const Push = ({ id, exports }: PushProps) => {
         Private
       </Check>
       {exports.length === 0 ? null : (
-        <div class="field">
-          <label for={content}>Content</label>
-          <Select
-            id={content}
-            value={folder}
-            choose={(next) => change({ folder: next })}
-            options={[
-              ["", "the adapter, with its card, plan and record"],
-              ...exports.map((exported) => [exported.id, exported.folder] as const)
-            ]}
-          />
-        </div>
+        <Field label="Content">
+          {(marks) => (
+            <Select
+              {...marks}
+              value={folder}
+              choose={(next) => change({ folder: next })}
+              options={[
+                ["", "the adapter, with its card, plan and record"],
+                ...exports.map((exported) => [exported.id, exported.folder] as const)
+              ]}
+            />
+          )}
+        </Field>
       )}
       <details>
         <summary>More options</summary>
@@ -160,6 +146,6 @@ export const Push = ({ id, exports }: PushProps) => {
       </p>
       <ProgressLines work={work} />
       {work.state === "failed" ? <Trouble problem={work} /> : null}
-    </form>
+    </SubmitForm>
   )
 }

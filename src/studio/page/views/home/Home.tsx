@@ -1,10 +1,11 @@
 /** Where the studio opens: ways to start a run, and the newest runs; before the first one, what will happen. */
 import type { RunSummary } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
 import { DropSign, startWith, useDrop } from "../../parts/drop.tsx"
-import { StateOf } from "../../parts/one.tsx"
+import { Loading, Trouble } from "../../parts/loading.tsx"
+import { Sign } from "../../parts/sign.tsx"
+import { StateBadge } from "../../parts/state-badge.tsx"
 import { addressOf, type ViewProps } from "../../place.ts"
-import { useWatch } from "../../use.ts"
+import { useRuns } from "../../use.ts"
 import { isUnderWay, NameOf, ProgressOf, when } from "../runs/standing.tsx"
 import "./home.css"
 
@@ -37,9 +38,7 @@ const Starts = () => (
     {starts.map(({ place, title, says, sign }) => (
       <li key={title}>
         <a class="card" href={addressOf(...place)}>
-          <svg viewBox="0 0 24 24" class="sign" aria-hidden="true">
-            <path d={sign} />
-          </svg>
+          <Sign path={sign} />
           <strong>{title}</strong>
           <span class="quiet small">{says}</span>
         </a>
@@ -88,7 +87,7 @@ const Recent = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => (
           <span class="score">
             {isUnderWay(run.state) ? <ProgressOf summary={run} /> : (run.score ?? "No evaluation")}
           </span>
-          <StateOf state={run.state} />
+          <StateBadge state={run.state} />
         </li>
       ))}
     </ul>
@@ -97,12 +96,7 @@ const Recent = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => (
 )
 
 export const Home = (_: ViewProps) => {
-  const { state: all, problem } = useWatch<"runs", ReadonlyArray<RunSummary> | undefined>(
-    "runs",
-    {},
-    undefined,
-    (_, all) => all
-  )
+  const { state: all, problem } = useRuns()
   const isOver = useDrop(startWith)
   const runs = all?.filter(({ archived }) => !archived)
   return (
@@ -112,16 +106,10 @@ export const Home = (_: ViewProps) => {
         <Starts />
         <p class="quiet small">Or drop a file or a folder anywhere on this page.</p>
       </section>
-      {problem === undefined ? null : <Trouble problem={problem} />}
-      {runs !== undefined ? (
-        runs.length === 0 ? (
-          <WhatHappens />
-        ) : (
-          <Recent runs={runs} />
-        )
-      ) : problem === undefined ? (
-        <Loading what="Runs" />
-      ) : null}
+      <Trouble problem={problem} />
+      {runs === undefined && problem === undefined ? <Loading what="Runs" /> : null}
+      {runs?.length === 0 ? <WhatHappens /> : null}
+      {runs !== undefined && runs.length > 0 ? <Recent runs={runs} /> : null}
       {isOver ? <DropSign says="Drop to start a run with these rows" /> : null}
     </>
   )

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks"
 import { capital } from "../../../../boundary/index.ts"
 import type { BaseModel, ColumnRole, Rows, SuggestedPlan } from "../../../protocol/index.ts"
-import { Select } from "../../parts/fields.tsx"
+import { Field, Select, SubmitForm, TextField } from "../../parts/fields.tsx"
 import { useStudio } from "../../use.ts"
 import type { Dialect, Draft } from "./draft.ts"
 import { labelOf } from "./form/schema.ts"
@@ -32,40 +32,35 @@ const Role = ({
   readonly named: string | undefined
   readonly change: (column: string | undefined) => void
 }) => {
-  const id = `role-${name}`
   const now = named ?? detected ?? ""
   const isColumn = now === "" || rows.columns.some((column) => column.name === now)
   return (
-    <div class="field">
-      <label for={id}>{labelOf(name)}</label>
-      {isSeveral ? (
-        <input
-          id={id}
-          type="text"
-          aria-describedby={`${id}-help`}
-          autocomplete="off"
-          value={now}
-          onChange={({ currentTarget }) => change(currentTarget.value.trim() || undefined)}
-        />
-      ) : (
-        <Select
-          id={id}
-          aria-describedby={`${id}-help`}
-          value={now}
-          choose={(column) => change(column || undefined)}
-          options={rows.columns.map((column) => [
-            column.name,
-            column.name.length > 60 ? `${column.name.slice(0, 60)}…` : column.name
-          ])}
-        >
-          <option value="">{named === undefined ? "none" : "detected"}</option>
-          {isColumn ? null : <option value={now}>{now}</option>}
-        </Select>
-      )}
-      <p class="help" id={`${id}-help`}>
-        {capital(says)}.
-      </p>
-    </div>
+    <Field label={labelOf(name)} help={`${capital(says)}.`}>
+      {(marks) =>
+        isSeveral ? (
+          <input
+            {...marks}
+            type="text"
+            autocomplete="off"
+            value={now}
+            onChange={({ currentTarget }) => change(currentTarget.value.trim() || undefined)}
+          />
+        ) : (
+          <Select
+            {...marks}
+            value={now}
+            choose={(column) => change(column || undefined)}
+            options={rows.columns.map((column) => [
+              column.name,
+              column.name.length > 60 ? `${column.name.slice(0, 60)}…` : column.name
+            ])}
+          >
+            <option value="">{named === undefined ? "none" : "detected"}</option>
+            {isColumn ? null : <option value={now}>{now}</option>}
+          </Select>
+        )
+      }
+    </Field>
   )
 }
 
@@ -142,20 +137,21 @@ export const DialectChoice = ({
     <summary>Columns look wrong?</summary>
     <div class="choices">
       {dialects.map(({ name, label, usual, options }) => (
-        <div key={name} class="field">
-          <label for={name}>{label}</label>
-          <Select
-            id={name}
-            value={dialect[name] ?? ""}
-            choose={(value) => {
-              const { [name]: _, ...others } = dialect
-              change(value === "" ? others : { ...others, [name]: value })
-            }}
-            options={options}
-          >
-            <option value="">{usual}</option>
-          </Select>
-        </div>
+        <Field key={name} label={label}>
+          {(marks) => (
+            <Select
+              {...marks}
+              value={dialect[name] ?? ""}
+              choose={(value) => {
+                const { [name]: _, ...others } = dialect
+                change(value === "" ? others : { ...others, [name]: value })
+              }}
+              options={options}
+            >
+              <option value="">{usual}</option>
+            </Select>
+          )}
+        </Field>
       ))}
     </div>
   </details>
@@ -202,31 +198,24 @@ export const ModelChoice = ({
         {isListed ? null : <option value={model}>{model}</option>}
       </Select>
       {isOther ? (
-        <form
+        <SubmitForm
           class="row"
-          onSubmit={(event) => {
-            event.preventDefault()
-            if (typed.trim() === "") return
+          submit={() => {
             setOther(false)
             change(typed.trim())
           }}
         >
-          <label class="hidden" for="other-model">
-            Folder, file or Hub name of the model
-          </label>
-          <input
-            id="other-model"
-            type="text"
-            autocomplete="off"
+          <TextField
+            label={<span class="hidden">Folder, file or Hub name of the model</span>}
             spellcheck={false}
             placeholder="models/mine, or hf:owner/name"
             value={typed}
-            onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+            set={setTyped}
           />
           <button type="submit" disabled={typed.trim() === ""}>
             Use this model
           </button>
-        </form>
+        </SubmitForm>
       ) : null}
       <p class="help" id="model-help">
         {isOther

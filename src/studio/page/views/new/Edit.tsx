@@ -1,9 +1,10 @@
 /** An editor of the plan, as a form or as JSON. Both edit one value. */
 
-import { useEffect, useId, useState } from "preact/hooks"
+import { useEffect, useState } from "preact/hooks"
 import { isRecord } from "../../../../boundary/index.ts"
 import type { PlanJson, PlanProblem } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Radios } from "../../parts/fields.tsx"
+import { Pending } from "../../parts/loading.tsx"
 import { useCall } from "../../use.ts"
 import { JsonEditor } from "./editor/JsonEditor.tsx"
 import { PlanForm } from "./form/Field.tsx"
@@ -52,28 +53,19 @@ const lead = (path: string): void => {
 }
 
 export const Edit = ({ plan, text, problems, target, led, change, broken }: EditProps) => {
-  const { value: schema, problem, again } = useCall("schema", {})
+  const call = useCall("schema", {})
+  const { value: schema } = call
   const [view, setView] = useState<(typeof views)[number]>("Form")
-  const id = useId()
   const isBroken = text !== null && planIn(text) === undefined
   useEffect(() => {
     if (target === null || schema === undefined || view !== "Form") return
     lead(target.path)
     led()
   }, [target, schema])
-  if (schema === undefined)
-    return problem === undefined ? <Loading what="Loading the form" /> : <Trouble problem={problem} again={again} />
+  if (schema === undefined) return <Pending call={call} what="Loading the form" />
   return (
     <>
-      <fieldset class="views">
-        <legend class="hidden">Editor</legend>
-        {views.map((name) => (
-          <label key={name} class={name === view ? "chosen" : undefined}>
-            <input type="radio" name={id} checked={name === view} onChange={() => setView(name)} />
-            {name}
-          </label>
-        ))}
-      </fieldset>
+      <Radios label="Editor" options={views.map((name) => [name, name])} value={view} choose={setView} />
       {view === "Form" ? (
         <>
           {isBroken ? (

@@ -1,24 +1,24 @@
 /** Input of rows: files dropped anywhere on the page or chosen by a button, a local path, or included examples. */
 
 import type { ComponentChildren } from "preact"
-import { useEffect, useRef, useState } from "preact/hooks"
+import { useRef, useState } from "preact/hooks"
 import { isRecord, wholeNumber } from "../../../../boundary/index.ts"
-import type { ExampleRows, Input, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
+import type { Input, OutlinedPlan, PlanJson } from "../../../protocol/index.ts"
 import type { DroppedFile, HostError } from "../../host.ts"
-import { Trouble } from "../../parts/asked.tsx"
 import { isHidden, MOST_FILES } from "../../parts/drop.tsx"
-import { useCall, useStudio } from "../../use.ts"
+import { SubmitForm, TextField } from "../../parts/fields.tsx"
+import { Trouble } from "../../parts/loading.tsx"
+import { useAction, useCall, useStudio } from "../../use.ts"
 
 /** What was dropped or chosen: a plan, one file of rows, or a folder. */
 type Dropped =
   | { readonly kind: "plan"; readonly name: string; readonly plan: PlanJson }
   | { readonly kind: "rows"; readonly files: ReadonlyArray<DroppedFile> }
-  | { readonly kind: "nothing"; readonly why: string }
 
 // a plan is a page
 const LONGEST_PLAN = 2 * 2 ** 20 // bytes
 
-/** The plan in a file; undefined if it is not one. */
+/** The plan in a file; undefined if it is not one. Rejects with a sentence. */
 const planIn = async ({ path, file }: DroppedFile): Promise<Dropped | undefined> => {
   if (!/\.json$/i.test(path) || file.size > LONGEST_PLAN) return undefined
   const text = await file.text()
@@ -27,26 +27,21 @@ const planIn = async ({ path, file }: DroppedFile): Promise<Dropped | undefined>
     if (!isRecord(plan) || !("model" in plan || "data" in plan || "training" in plan)) return undefined
     return { kind: "plan", name: file.name.replace(/\.json$/i, ""), plan }
   } catch (error) {
-    return { kind: "nothing", why: `${file.name} is not valid JSON: ${(error as Error).message}` }
+    throw new Error(`${file.name} is not valid JSON: ${(error as Error).message}`)
   }
 }
 
-/** Classifies files. Several without a common folder are put into one. */
+/** Classifies files. Several without a common folder are put into one. Rejects with a sentence. */
 const droppedOf = async (all: ReadonlyArray<DroppedFile>): Promise<Dropped> => {
   const files = all.filter(({ path }) => !isHidden(path))
   const [first] = files
-  if (first === undefined) return { kind: "nothing", why: "The drop contains no files." }
-  if (files.length > MOST_FILES) {
-    return {
-      kind: "nothing",
-      why: `More than ${wholeNumber(MOST_FILES)} files were dropped. Is it the right folder?`
-    }
-  }
+  if (first === undefined) throw new Error("The drop contains no files.")
+  if (files.length > MOST_FILES)
+    throw new Error(`More than ${wholeNumber(MOST_FILES)} files were dropped. Is it the right folder?`)
   if (files.length === 1) {
     const plan = await planIn(first)
     if (plan !== undefined) return plan
-    if (first.file.size === 0)
-      return { kind: "nothing", why: `${first.file.name} is empty; expected at least one row.` }
+    if (first.file.size === 0) throw new Error(`${first.file.name} is empty; expected at least one row.`)
     return {
       kind: "rows",
       files: [{ path: first.path.includes("/") ? first.path : first.file.name, file: first.file }]
@@ -70,27 +65,10 @@ interface OwnPlanProps {
 }
 
 export const OwnPlan = ({ label, request, take }: OwnPlanProps) => {
-  const { host } = useStudio()
-  const [problem, setProblem] = useState<HostError>()
-  const stop = useRef<AbortController | undefined>(undefined)
-  useEffect(() => () => stop.current?.abort(), [])
-  const begin = () => {
-    stop.current?.abort()
-    const controller = new AbortController()
-    stop.current = controller
-    setProblem(undefined)
-    host.call("outline", request, { signal: controller.signal }).then(
-      (outlined) => {
-        if (!controller.signal.aborted) take(outlined)
-      },
-      (failed: HostError) => {
-        if (!controller.signal.aborted) setProblem(failed)
-      }
-    )
-  }
+  const { problem, act } = useAction({ isNewestOnly: true })
   return (
     <div class="own-plan">
-      <button type="button" class="plain" onClick={begin}>
+      <button type="button" class="plain" onClick={() => act("outline", request, take)}>
         {label}
       </button>
       <Trouble problem={problem} />
@@ -118,12 +96,11 @@ export const useTaking = (rows: (source: string) => void, plan: (name: string, p
     setProblem(undefined)
     try {
       const dropped = await droppedOf(files)
-      if (dropped.kind === "nothing") return setProblem({ message: dropped.why })
       if (dropped.kind === "plan") return plan(dropped.name, dropped.plan)
       setShare(0)
       rows(await host.store(dropped.files, setShare))
     } catch (error) {
-      setProblem(error as HostError)
+      setProblem(error as Error)
     } finally {
       isBusy.current = false
       setShare(null)
@@ -171,29 +148,18 @@ const PathField = ({ named }: { readonly named: (source: string) => void }) => {
   const [path, setPath] = useState("")
   const plain = path.trim().replace(/^(["'])(.*)\1$/, "$2")
   return (
-    <form
-      class="path"
-      onSubmit={(event) => {
-        event.preventDefault()
-        if (plain !== "") named(plain)
-      }}
-    >
-      <label for="path-of-rows">Or enter a path on this computer</label>
-      <div class="row">
-        <input
-          id="path-of-rows"
-          type="text"
-          autocomplete="off"
-          spellcheck={false}
-          placeholder="data/reviews.csv"
-          value={path}
-          onInput={({ currentTarget }) => setPath(currentTarget.value)}
-        />
-        <button type="submit" disabled={plain === ""}>
-          Open
-        </button>
-      </div>
-    </form>
+    <SubmitForm class="path row" submit={() => named(plain)}>
+      <TextField
+        label="Or enter a path on this computer"
+        spellcheck={false}
+        placeholder="data/reviews.csv"
+        value={path}
+        set={setPath}
+      />
+      <button type="submit" disabled={plain === ""}>
+        Open
+      </button>
+    </SubmitForm>
   )
 }
 
@@ -205,25 +171,6 @@ export const Progress = ({ share }: { readonly share: number }) => (
       {share >= 1 ? "Upload complete" : "Uploading files"}
     </span>
   </div>
-)
-
-const Examples = ({
-  examples,
-  named
-}: {
-  readonly examples: ReadonlyArray<ExampleRows>
-  readonly named: (source: string) => void
-}) => (
-  <>
-    {examples.map(({ name, says, source }) => (
-      <div key={source} class="example">
-        <button type="button" onClick={() => named(source)}>
-          Use the {name}
-        </button>
-        <span class="quiet small">{says}</span>
-      </div>
-    ))}
-  </>
 )
 
 interface IntakeProps {
@@ -264,7 +211,14 @@ export const Intake = ({ taking: { take, share, problem }, isOver, named, record
         )}
       </div>
       {about.abilities.includes("paths") ? <PathField named={named} /> : null}
-      <Examples examples={examples} named={named} />
+      {examples.map(({ name, says, source }) => (
+        <div key={source} class="example">
+          <button type="button" onClick={() => named(source)}>
+            Use the {name}
+          </button>
+          <span class="quiet small">{says}</span>
+        </div>
+      ))}
       <OwnPlan label="Or start from an empty plan" request={{}} take={outlined} />
     </section>
   )

@@ -33,13 +33,23 @@ export const Problems = ({
   </div>
 )
 
-/** Bar of a fraction, 1 at most. */
-const Meter = ({ share }: { readonly share: number }) => (
-  <span
-    class={share > 0.8 ? "meter warn" : "meter"}
-    style={{ "--share": Math.min(1, Math.max(0.01, share)) }}
-    aria-hidden="true"
-  />
+interface MeasuredProps {
+  readonly text: string
+  /** length of its bar, 1 at most */
+  readonly share: number
+  readonly says: string
+}
+
+const Measured = ({ text, share, says }: MeasuredProps) => (
+  <>
+    {text}
+    <span
+      class={share > 0.8 ? "meter warn" : "meter"}
+      style={{ "--share": Math.min(1, Math.max(0.01, share)) }}
+      aria-hidden="true"
+    />
+    <span class="quiet small">{says}</span>
+  </>
 )
 
 const seconds: Readonly<Record<string, number>> = { s: 1, min: 60, h: 3600 }
@@ -62,34 +72,29 @@ export const Estimates = ({
   const { bytes, free } = checked.memory
   const parts = time === null ? undefined : timeParts(time)
   return (
-    <dl class="facts estimates" aria-label="Estimates">
-      <div>
-        <dt>Steps</dt>
-        <dd>{wholeNumber(checked.steps)}</dd>
-      </div>
-      {parts === undefined ? null : (
-        <div>
-          <dt>Time</dt>
-          <dd>
-            {parts.time}
-            <Meter share={parts.share} />
-            <span class="quiet small">{parts.rest}; a full bar is an hour</span>
-          </dd>
-        </div>
-      )}
-      <div>
-        <dt>Memory</dt>
-        <dd>
-          {byteSize(bytes)}
-          {free === null ? null : (
-            <>
-              <Meter share={bytes / free} />
-              <span class="quiet small">of {byteSize(free)} free</span>
-            </>
-          )}
-        </dd>
-      </div>
-    </dl>
+    <Values
+      class="facts estimates"
+      label="Estimates"
+      values={[
+        ["Steps", wholeNumber(checked.steps)],
+        ...(parts === undefined
+          ? []
+          : [
+              [
+                "Time",
+                <Measured text={parts.time} share={parts.share} says={`${parts.rest}; a full bar is an hour`} />
+              ] as const
+            ]),
+        [
+          "Memory",
+          free === null ? (
+            byteSize(bytes)
+          ) : (
+            <Measured text={byteSize(bytes)} share={bytes / free} says={`of ${byteSize(free)} free`} />
+          )
+        ]
+      ]}
+    />
   )
 }
 
@@ -105,7 +110,7 @@ export const Changes = ({ from, to }: { readonly from: PlanJson; readonly to: Pl
 
 const valueText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value))
 
-const One = ({ path, value, reason, source }: Reason) => (
+const ReasonOf = ({ path, value, reason, source }: Reason) => (
   <details class="reason">
     <summary>
       <code>{path}</code> <strong>{valueText(value)}</strong>
@@ -121,17 +126,8 @@ export const Reasons = ({ reasons }: Pick<SuggestedPlan, "reasons">) => (
     <summary>Why these values</summary>
     <div>
       {reasons.map((reason) => (
-        <One key={reason.path} {...reason} />
+        <ReasonOf key={reason.path} {...reason} />
       ))}
     </div>
   </details>
 )
-
-export const Warnings = ({ warnings }: { readonly warnings: ReadonlyArray<string> }) =>
-  warnings.length === 0 ? null : (
-    <ul class="warnings" aria-label="Warnings">
-      {warnings.map((warning) => (
-        <li key={warning}>{warning}</li>
-      ))}
-    </ul>
-  )

@@ -1,10 +1,11 @@
 /** A new run, top to bottom: the question, the rows, the model, the estimates, details of the plan, and the button. */
 
 import { useEffect, useRef, useState } from "preact/hooks"
-import { counted } from "../../../../boundary/index.ts"
+import { counted, isRecord } from "../../../../boundary/index.ts"
 import type { OutlinedPlan, PlanJson, Rows, SuggestedPlan } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
 import { DropSign, startedWith, useDrop } from "../../parts/drop.tsx"
+import { Loading, Trouble } from "../../parts/loading.tsx"
+import { Sentences } from "../../parts/table.tsx"
 import { goTo, type ViewProps } from "../../place.ts"
 import { useCall, useSettled } from "../../use.ts"
 import { DialectChoice, ModelChoice, Roles } from "./Choices.tsx"
@@ -23,21 +24,17 @@ import {
 } from "./draft.ts"
 import { Edit, planIn, type Wanted } from "./Edit.tsx"
 import { Intake, Other, OwnPlan, type Taking, useTaking } from "./Intake.tsx"
-import { Changes, Estimates, Facts, Problems, Reasons, Warnings } from "./Judged.tsx"
+import { Changes, Estimates, Facts, Problems, Reasons } from "./Judged.tsx"
 import { Learnables } from "./Learnables.tsx"
 import { Record } from "./Record.tsx"
-import { Notes, RowsTable } from "./RowsTable.tsx"
+import { RowsTable } from "./RowsTable.tsx"
 import { StartBar } from "./StartBar.tsx"
 import "./new.css"
 
-const dataOf = ({ plan }: Draft): Readonly<Record<string, unknown>> => {
-  const data = plan?.["data"]
-  return typeof data === "object" && data !== null ? (data as Readonly<Record<string, unknown>>) : {}
-}
-
 /** The rows of a draft: dropped ones, or those that its plan names. */
 const sourceOf = (draft: Draft): string | undefined => {
-  const { train } = dataOf(draft)
+  const data = draft.plan?.["data"]
+  const train = isRecord(data) ? data["train"] : undefined
   return draft.source ?? (typeof train === "string" ? train : undefined)
 }
 
@@ -58,16 +55,13 @@ const useChecked = (plan: PlanJson | null) => {
 export const NewRun = ({ path: [start] }: ViewProps) => {
   const [draft, setDraft] = useState<Draft | null>(storedDraft)
   useEffect(() => keep(draft), [draft])
-  const taking = useTaking(
-    (source) => setDraft(draftOfRows(source)),
-    (name, plan) => setDraft(draftOfPlan(name, plan))
-  )
+  const named = (source: string) => setDraft(draftOfRows(source))
+  const taking = useTaking(named, (name, plan) => setDraft(draftOfPlan(name, plan)))
   const isOver = useDrop(taking.take)
   useEffect(() => {
     const files = startedWith()
     if (files !== undefined) taking.take(files)
   }, [])
-  const named = (source: string) => setDraft(draftOfRows(source))
   const [isRecording, setRecording] = useState(start === "webcam")
   const { value: examples } = useCall("examples", start === "example" ? {} : undefined)
   useEffect(() => {
@@ -230,7 +224,7 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
               choose={(learnable) => change((now) => ({ ...now, learns: keyOf(learnable) }))}
               fetchModel={(learnable, source) => change((now) => ({ ...now, learns: keyOf(learnable), model: source }))}
             />
-            <Notes notes={detected.notes} />
+            <Sentences class="notes" of={detected.notes} />
           </>
         )}
         <Trouble problem={unsuggested?.problem} again={isLasting ? undefined : unsuggested?.again} />
@@ -318,7 +312,9 @@ const Begun = ({ draft, setDraft, taking }: BegunProps) => {
         <>
           <Trouble problem={check.problem} again={check.again} />
           {check.doing === undefined ? null : <Loading what="Checking the plan" doing={check.doing} />}
-          {check.newest?.ok === true ? <Warnings warnings={warningsOf(draft, newest, check.newest.warnings)} /> : null}
+          {check.newest?.ok === true ? (
+            <Sentences class="warnings" label="Warnings" of={warningsOf(draft, newest, check.newest.warnings)} />
+          ) : null}
           <div ref={wrong} tabIndex={-1}>
             {problems.length === 0 ? null : (
               <Problems

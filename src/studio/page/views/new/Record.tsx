@@ -1,9 +1,9 @@
 /** Pictures from the webcam: name a class, and hold its button to record pictures of it. */
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
-import { Trouble } from "../../parts/asked.tsx"
 import { type Camera, takePicture, useCamera, Viewfinder } from "../../parts/camera.tsx"
-import { useSettled } from "../../use.ts"
+import { Trouble } from "../../parts/loading.tsx"
+import { useRovingFocus, useSettled } from "../../use.ts"
 import { Progress, type Taking } from "./Intake.tsx"
 import {
   another,
@@ -94,39 +94,11 @@ interface ThumbnailsProps {
 
 /** All pictures of a class, each a button that deletes it: one stop of the Tab key, and the arrow keys from there on. */
 const Thumbnails = ({ name, pictures, remove }: ThumbnailsProps) => {
-  const [at, setAt] = useState(0)
-  const list = useRef<HTMLDivElement>(null)
-  const isMoving = useRef(false)
-  const current = Math.min(at, pictures.length - 1)
-  useLayoutEffect(() => {
-    if (isMoving.current) list.current?.querySelectorAll("button")[current]?.focus()
-    isMoving.current = false
+  const { current, setAt, keepFocus, list, onKeyDown } = useRovingFocus(pictures.length, {
+    Delete: (at) => remove(pictures[at]!)
   })
-  const move = (to: number) => {
-    isMoving.current = true
-    setAt(Math.max(0, Math.min(pictures.length - 1, to)))
-  }
-  const keys: Readonly<Record<string, () => void>> = {
-    ArrowRight: () => move(current + 1),
-    ArrowLeft: () => move(current - 1),
-    Home: () => move(0),
-    End: () => move(pictures.length - 1),
-    Delete: () => remove(pictures[current]!)
-  }
   return (
-    <div
-      ref={list}
-      class="thumbnails"
-      role="toolbar"
-      aria-label={`Pictures of ${name}`}
-      onKeyDown={(event) => {
-        const act = keys[event.key]
-        if (act === undefined) return
-        event.preventDefault()
-        isMoving.current = true
-        act()
-      }}
-    >
+    <div ref={list} class="thumbnails" role="toolbar" aria-label={`Pictures of ${name}`} onKeyDown={onKeyDown}>
       {pictures.map((picture, i) => (
         <button
           key={picture.url}
@@ -135,7 +107,7 @@ const Thumbnails = ({ name, pictures, remove }: ThumbnailsProps) => {
           tabIndex={i === current ? 0 : -1}
           onFocus={() => setAt(i)}
           onClick={() => {
-            isMoving.current = true
+            keepFocus()
             remove(picture)
           }}
         >

@@ -1,9 +1,9 @@
 /** The first rows, with the type and the number of values of each column. */
 import { counted, wholeNumber } from "../../../../boundary/index.ts"
 import type { Cell, Rows } from "../../../protocol/index.ts"
-import { Scrolled } from "../../parts/table.tsx"
+import { ColumnHeaders, Scrolled, Sentences, TableRows } from "../../parts/table.tsx"
 
-const CellOf = ({ cell }: { readonly cell: Cell }) =>
+const cellOf = (cell: Cell) =>
   "picture" in cell ? (
     <img src={cell.picture} alt={cell.alt} loading="lazy" />
   ) : cell.text === "" ? (
@@ -18,15 +18,6 @@ const CellOf = ({ cell }: { readonly cell: Cell }) =>
 const distinctText = (distinct: number | null): string =>
   distinct === null ? "many values" : counted(distinct, "value")
 
-export const Notes = ({ notes }: Pick<Rows, "notes">) =>
-  notes.length === 0 ? null : (
-    <ul class="notes">
-      {notes.map((note) => (
-        <li key={note}>{note}</li>
-      ))}
-    </ul>
-  )
-
 export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { readonly rows: Rows }) => {
   const visible = columns.slice(0, rows[0]?.length ?? columns.length)
   const hidden = columns.length - visible.length
@@ -39,33 +30,20 @@ export const RowsTable = ({ rows: { columns, rows, count, notes, source } }: { r
             {of}
             {hidden > 0 ? `; ${wholeNumber(hidden)} of ${wholeNumber(columns.length)} columns are hidden` : ""}
           </caption>
-          <thead>
-            <tr>
-              {visible.map(({ name, type, distinct }) => (
-                <th key={name} scope="col">
-                  <span class="column-name">{name}</span>
-                  <span class="column-type">
-                    {type}, {distinctText(distinct)}
-                  </span>
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row, at) => (
-              // rows have no names of their own
-              <tr key={`${at}`}>
-                {row.map((cell, column) => (
-                  <td key={visible[column]?.name}>
-                    <CellOf cell={cell} />
-                  </td>
-                ))}
-              </tr>
+          <ColumnHeaders
+            names={visible.map(({ name, type, distinct }) => (
+              <>
+                <span class="column-name">{name}</span>
+                <span class="column-type">
+                  {type}, {distinctText(distinct)}
+                </span>
+              </>
             ))}
-          </tbody>
+          />
+          <TableRows rows={rows.map((row) => row.map(cellOf))} />
         </table>
       </Scrolled>
-      <Notes notes={notes} />
+      <Sentences class="notes" of={notes} />
     </>
   )
 }

@@ -1,12 +1,10 @@
 /** The state of the plan, the run's name, and the button that starts it. Always visible. */
 
-import { useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { Checked } from "../../../protocol/index.ts"
-import type { HostError } from "../../host.ts"
-import { Trouble } from "../../parts/asked.tsx"
+import { Trouble } from "../../parts/loading.tsx"
 import { goTo } from "../../place.ts"
-import { useStudio } from "../../use.ts"
+import { useAction } from "../../use.ts"
 import { type Draft, keep } from "./draft.ts"
 
 interface StartBarProps {
@@ -23,29 +21,21 @@ interface StartBarProps {
 const statusOf = ({ checked, isBroken, time }: StartBarProps): string => {
   if (isBroken) return "The plan is not valid JSON."
   if (checked === undefined) return "Checking the plan …"
-  const steps = checked.ok ? counted(checked.steps, "step") : ""
-  if (checked.ok) return time === null ? `Ready: ${steps}.` : `Ready: ${steps}, ${time}.`
-  return `${counted(checked.problems.length, "problem")} to fix.`
+  if (!checked.ok) return `${counted(checked.problems.length, "problem")} to fix.`
+  return `Ready: ${counted(checked.steps, "step")}${time === null ? "" : `, ${time}`}.`
 }
 
 export const StartBar = (props: StartBarProps) => {
   const { draft, checked, isBroken, rename, showProblems } = props
-  const { host } = useStudio()
-  const [isStarting, setStarting] = useState(false)
-  const [problem, setProblem] = useState<HostError>()
+  const { busy, problem, act } = useAction()
+  const isStarting = busy !== undefined
   const canStart = checked?.ok === true && !isBroken && !isStarting && draft.name.trim() !== ""
-  const start = async () => {
+  const start = () => {
     if (draft.plan === null) return
-    setStarting(true)
-    setProblem(undefined)
-    try {
-      const { id } = await host.call("start", { name: draft.name.trim(), plan: draft.plan })
+    act("start", { name: draft.name.trim(), plan: draft.plan }, ({ id }) => {
       keep(null)
       goTo("runs", id)
-    } catch (error) {
-      setProblem(error as HostError)
-      setStarting(false)
-    }
+    })
   }
   return (
     <section class="start" aria-label="Start">

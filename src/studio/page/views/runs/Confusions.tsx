@@ -3,8 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import { counted, percent, wholeNumber } from "../../../../boundary/index.ts"
 import type { Confusion, JudgedRow } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
-import { Scrolled } from "../../parts/table.tsx"
+import { Pending } from "../../parts/loading.tsx"
+import { ColumnHeaders, Scrolled } from "../../parts/table.tsx"
 import { useCall } from "../../use.ts"
 
 /** Rows with what a model said of them. */
@@ -79,19 +79,7 @@ const Matrix = ({ confusion: { split, labels, counts }, ...opening }: TableProps
         <caption>
           {split}, {rowsOf(all)}
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">true \ predicted</th>
-            {labels.map((label) => (
-              <th key={label} scope="col">
-                {label}
-              </th>
-            ))}
-            <th scope="col" class="number">
-              recall
-            </th>
-          </tr>
-        </thead>
+        <ColumnHeaders names={["true \\ predicted", ...labels, "recall"]} isNumber={(i) => i > labels.length} />
         <tbody>
           {labels.map((label, i) => {
             const row = counts[i]!
@@ -138,13 +126,7 @@ const Pairs = ({ confusion: { split, labels, counts }, ...opening }: TableProps)
         <caption>
           {split}, {labels.length} classes: the pairs most often confused
         </caption>
-        <thead>
-          <tr>
-            <th scope="col">true</th>
-            <th scope="col">predicted</th>
-            <th scope="col">rows</th>
-          </tr>
-        </thead>
+        <ColumnHeaders names={["true", "predicted", "rows"]} />
         <tbody>
           {most.map(({ label, predicted, count }) => (
             <tr key={`${label} ${predicted}`}>
@@ -164,7 +146,8 @@ const Pairs = ({ confusion: { split, labels, counts }, ...opening }: TableProps)
 const Behind = ({ id, cell, close }: { readonly id: string; readonly cell: Cell; readonly close: () => void }) => {
   const { split, label, predicted, count } = cell
   const [most, setMost] = useState(FIRST)
-  const { value, problem, doing, again } = useCall("cell", { id, split, label, predicted, most })
+  const call = useCall("cell", { id, split, label, predicted, most })
+  const { value } = call
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => {
     setMost(FIRST)
@@ -180,12 +163,8 @@ const Behind = ({ id, cell, close }: { readonly id: string; readonly cell: Cell;
           Close
         </button>
       </div>
-      <Trouble problem={problem} again={again} />
-      {value === undefined ? (
-        problem === undefined ? (
-          <Loading what="Predicting the rows of this split" doing={doing} />
-        ) : null
-      ) : (
+      <Pending call={call} what="Predicting the rows of this split" />
+      {value === undefined ? null : (
         <>
           {value.length === Math.min(count, most) ? null : (
             <p class="quiet">

@@ -1,20 +1,17 @@
 /** Curves of several runs in one chart: which of their plots is the reader's choice. */
 
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useMemo, useState } from "preact/hooks"
 import { counted } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart, ChartTools, useChartView } from "../../parts/chart.tsx"
 import { Select } from "../../parts/fields.tsx"
-import { useCall } from "../../use.ts"
+import { Pending } from "../../parts/loading.tsx"
+import { useCall, useRefresh } from "../../use.ts"
 import { overlaid } from "./overlay.ts"
 import { isUnderWay } from "./standing.tsx"
 
 /** Points of a curve: the more runs, the fewer, so that a chart has 20,000 or so. */
 const pointsOf = (runs: number): number => (runs <= 10 ? 1000 : runs <= 40 ? 500 : 200)
-
-/** of what trains, in milliseconds */
-const AGAIN = 2_000
 
 /** characters of a name in a legend */
 const LONGEST = 32
@@ -30,13 +27,12 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
   const [plot, setPlot] = useState("loss")
   const points = pointsOf(runs.length)
   const ids = runs.map(({ id }) => id).sort()
-  const { value, problem, isBusy, again } = useCall("curves", { ids, plot, points })
-  const grows = runs.some(({ state }) => isUnderWay(state))
-  useEffect(() => {
-    if (!grows || isBusy) return
-    const timer = setTimeout(again, AGAIN)
-    return () => clearTimeout(timer)
-  }, [grows, isBusy, again])
+  const call = useCall("curves", { ids, plot, points })
+  const { value } = call
+  useRefresh(
+    call,
+    runs.some(({ state }) => isUnderWay(state))
+  )
   const names = legendNames(runs)
   const drawn = useMemo(
     () => (value === undefined ? undefined : overlaid(value, (id) => names.get(id) ?? id, points)),
@@ -60,12 +56,8 @@ export const CurvesOf = ({ runs, none }: { readonly runs: ReadonlyArray<RunSumma
           Clear the selection
         </button>
       </div>
-      <Trouble problem={problem} again={again} />
-      {drawn === undefined ? (
-        problem === undefined ? (
-          <Loading what="Curves" />
-        ) : null
-      ) : drawn.plot.series.length === 0 ? (
+      <Pending call={call} what="Curves" />
+      {drawn === undefined ? null : drawn.plot.series.length === 0 ? (
         <p class="quiet">No selected run has this curve yet.</p>
       ) : (
         <>

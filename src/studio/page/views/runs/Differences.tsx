@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks"
 import { score } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Pending } from "../../parts/loading.tsx"
 import { Texts } from "../../parts/table.tsx"
 import { useCall } from "../../use.ts"
 
@@ -11,7 +11,8 @@ const MOST = 8
 
 export const Differences = ({ runs }: { readonly runs: ReadonlyArray<RunSummary> }) => {
   const compared = runs.slice(0, MOST)
-  const { value, problem, again } = useCall("differences", { ids: compared.map(({ id }) => id) })
+  const call = useCall("differences", { ids: compared.map(({ id }) => id) })
+  const { value } = call
   const table = useMemo(
     () =>
       value && {
@@ -28,12 +29,8 @@ export const Differences = ({ runs }: { readonly runs: ReadonlyArray<RunSummary>
     <>
       <h3>Differences</h3>
       {runs.length > MOST ? <p class="quiet small">The first {MOST} of the selected runs.</p> : null}
-      <Trouble problem={problem} again={again} />
-      {table !== undefined ? (
-        <Texts table={table} caption="Results, and the fields of the plans that differ" />
-      ) : problem === undefined ? (
-        <Loading what="Differences" />
-      ) : null}
+      <Pending call={call} what="Differences" />
+      {table && <Texts table={table} caption="Results, and the fields of the plans that differ" />}
     </>
   )
 }

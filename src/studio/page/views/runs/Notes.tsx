@@ -1,22 +1,19 @@
 /** Notes on a run, which are kept in its folder when their field is left. */
 import { useState } from "preact/hooks"
 import type { RunSummary } from "../../../protocol/index.ts"
-import type { HostError } from "../../host.ts"
-import { Trouble } from "../../parts/asked.tsx"
-import { useStudio } from "../../use.ts"
+import { Trouble } from "../../parts/loading.tsx"
+import { useAction } from "../../use.ts"
 
 export const Notes = ({ summary: { id, comment } }: { readonly summary: RunSummary }) => {
-  const { host } = useStudio()
   const [saved, setSaved] = useState(comment)
   const [announcement, say] = useState("")
-  const [problem, setProblem] = useState<HostError | undefined>(undefined)
+  const { problem, act } = useAction()
   const save = (text: string) => {
     if (text === saved) return
-    setProblem(undefined)
-    host.call("annotate", { id, comment: text }).then(() => {
+    act("annotate", { id, comment: text }, () => {
       setSaved(text)
       say("Saved")
-    }, setProblem)
+    })
   }
   return (
     <section>

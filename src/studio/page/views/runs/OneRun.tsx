@@ -2,15 +2,15 @@
 import type { ComponentChildren } from "preact"
 import { capital, score as lossText, roughDuration, wholeNumber } from "../../../../boundary/index.ts"
 import type { Plot, RunEvent, RunState, RunSummary } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Chart, ChartTools, useChartView } from "../../parts/chart.tsx"
-import { One, withLines } from "../../parts/one.tsx"
+import { DetailPage, withLines } from "../../parts/detail-page.tsx"
+import { Pending } from "../../parts/loading.tsx"
 import { Values } from "../../parts/table.tsx"
 import { focusView, goTo } from "../../place.ts"
-import { useCall, useWatch } from "../../use.ts"
+import { useAction, useCall, useWatch } from "../../use.ts"
 import { Notes } from "./Notes.tsx"
 import { Result } from "./Result.tsx"
-import { Buttons, hyperparameter, isUnderWay, Removal, useDoing, when } from "./standing.tsx"
+import { Buttons, hyperparameter, isUnderWay, when } from "./standing.tsx"
 
 interface Seen {
   readonly summary: RunSummary | undefined
@@ -30,23 +30,22 @@ const withEvent = (before: Seen, event: RunEvent): Seen =>
 export const OneRun = ({ id }: { readonly id: string }) => {
   const { state, problem } = useWatch("run", { id }, NOTHING, withEvent)
   const { summary, plots, log } = state
-  const doing = useDoing()
+  const action = useAction()
   const removed = () => {
     goTo("runs")
     focusView()
   }
   // what is watched ends with its removal, which is nothing wrong
-  const seenProblem = doing.busy === `remove ${id}` ? undefined : problem
+  const seenProblem = action.busy?.name === "remove" ? undefined : problem
   return (
-    <One
+    <DetailPage
       id={id}
       all={{ view: "runs", text: "All runs" }}
       summary={summary}
-      problem={seenProblem ?? doing.problem}
+      problem={seenProblem ?? action.problem}
       log={log}
-      buttons={summary && <Buttons summary={summary} doing={doing} hasNext={false} />}
+      buttons={summary && <Buttons summary={summary} action={action} removed={removed} hasNext={false} />}
     >
-      <Removal doing={doing} removed={removed} />
       {summary && <Standing summary={summary} />}
       {summary === undefined ? null : summary.state === "finished" ? (
         <Reached id={id}>
@@ -60,7 +59,7 @@ export const OneRun = ({ id }: { readonly id: string }) => {
         </>
       )}
       {summary && <Notes key={id} summary={summary} />}
-    </One>
+    </DetailPage>
   )
 }
 
@@ -90,7 +89,11 @@ const Standing = ({ summary }: { readonly summary: RunSummary }) => (
 )
 
 /** A run before its end: how far it is, what it does, and its newest numbers. */
-const Live = ({ summary: { name, state, step, steps, secondsLeft, loss, score, note, startedAt } }: LiveProps) => {
+const Live = ({
+  summary: { name, state, step, steps, secondsLeft, loss, score, note, startedAt }
+}: {
+  readonly summary: RunSummary
+}) => {
   const share = steps > 0 ? Math.min(1, step / steps) : 0
   return (
     <section class="gain" aria-label="Progress">
@@ -119,10 +122,6 @@ const Live = ({ summary: { name, state, step, steps, secondsLeft, loss, score, n
   )
 }
 
-interface LiveProps {
-  readonly summary: RunSummary
-}
-
 const Hyperparameters = ({ of: { hyperparameters } }: { readonly of: RunSummary }) => {
   const all = Object.entries(hyperparameters)
   return all.length === 0 ? null : (
@@ -135,11 +134,10 @@ const Hyperparameters = ({ of: { hyperparameters } }: { readonly of: RunSummary 
 
 /** What a finished run left. */
 const Reached = ({ id, children }: { readonly id: string; readonly children: ComponentChildren }) => {
-  const { value, problem, doing, again } = useCall("result", { id })
-  if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (value === undefined) return <Loading what="Results" doing={doing} />
+  const call = useCall("result", { id })
+  if (call.value === undefined) return <Pending call={call} what="Results" />
   return (
-    <Result id={id} result={value}>
+    <Result id={id} result={call.value}>
       {children}
     </Result>
   )

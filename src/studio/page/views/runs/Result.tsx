@@ -1,11 +1,11 @@
 /** A finished run: what it gained, then everything that this is made of. */
 import { type ComponentChildren, h } from "preact"
 import { useState } from "preact/hooks"
-import { byteSize, capital } from "../../../../boundary/index.ts"
+import { capital } from "../../../../boundary/index.ts"
 import { gainView } from "../../../../output/report/gain-view.ts"
 import type { FileOfRun, RunResult } from "../../../protocol/index.ts"
-import { FileLink } from "../../parts/files.tsx"
-import { Scrolled, Texts, Values } from "../../parts/table.tsx"
+import { FileTable } from "../../parts/files.tsx"
+import { Scrolled, Sentences, Texts, Values } from "../../parts/table.tsx"
 import { addressOf } from "../../place.ts"
 import { useUrl } from "../../use.ts"
 import { Confusions, JudgedRows } from "./Confusions.tsx"
@@ -21,13 +21,7 @@ const Files = ({ id, files }: { readonly id: string; readonly files: ReadonlyArr
   return (
     <section>
       <h3>Files</h3>
-      <ul class="files">
-        {visible.map(({ path, bytes }) => (
-          <li key={path}>
-            <FileLink id={id} path={path} /> <span class="quiet small">{byteSize(bytes)}</span>
-          </li>
-        ))}
-      </ul>
+      <FileTable id={id} files={visible} of={id} />
       {visible.length < files.length ? (
         <button type="button" onClick={() => setAll(true)}>
           All {files.length} files
@@ -70,13 +64,7 @@ export const Result = ({
         )}
       </div>
       {gain === null ? <p class="gained">{without(gained, warnings)}</p> : null}
-      {warnings.length === 0 ? null : (
-        <ul class="run-warnings">
-          {warnings.map((warning) => (
-            <li key={warning}>{capital(warning)}.</li>
-          ))}
-        </ul>
-      )}
+      <Sentences class="run-warnings" of={warnings.map((warning) => `${capital(warning)}.`)} />
       <Values values={facts.map(({ name, value }) => [name, value])} />
       {children}
       {evaluations.rows.length === 0 ? null : (

@@ -1,13 +1,15 @@
 /** Runs: a table on wide screens, cards on narrow ones, searched, filtered, sorted and grouped, and a comparison of those that are selected; or one run by itself. */
+import type { ComponentChildren } from "preact"
 import { useEffect, useMemo, useState } from "preact/hooks"
 import { capital, counted, score } from "../../../../boundary/index.ts"
 import type { RunSummary } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
 import { Check, Select } from "../../parts/fields.tsx"
-import { StateOf } from "../../parts/one.tsx"
+import { Loading, Status, Trouble } from "../../parts/loading.tsx"
+import { StartRun } from "../../parts/start-run.tsx"
+import { StateBadge } from "../../parts/state-badge.tsx"
 import { Scrolled } from "../../parts/table.tsx"
-import { addressOf, focusView, type ViewProps } from "../../place.ts"
-import { useMedia, useWatch } from "../../use.ts"
+import { focusView, type ViewProps } from "../../place.ts"
+import { type Action, useAction, useMedia, useRuns } from "../../use.ts"
 import { CurvesOf } from "./CurvesOf.tsx"
 import { Differences } from "./Differences.tsx"
 import { OneRun } from "./OneRun.tsx"
@@ -22,7 +24,7 @@ import {
   type Order,
   sorted
 } from "./order.ts"
-import { Buttons, type Doing, hyperparameter, NameOf, ProgressOf, Removal, useDoing, when } from "./standing.tsx"
+import { Buttons, hyperparameter, NameOf, ProgressOf, when } from "./standing.tsx"
 import "./runs.css"
 
 /** What a list shows. */
@@ -54,7 +56,8 @@ interface Shown {
   readonly groups: ReadonlyArray<readonly [name: string, runs: ReadonlyArray<RunSummary>]>
   readonly ticked: ReadonlySet<string>
   readonly tick: (id: string) => void
-  readonly doing: Doing
+  readonly action: Action
+  readonly removed: (run: RunSummary) => void
 }
 
 const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly run: RunSummary }) => (
@@ -67,17 +70,16 @@ const Tick = ({ run, ticked, tick }: Pick<Shown, "ticked" | "tick"> & { readonly
 /** "test accuracy 88.3 %": the metric, and its value below. */
 const Score = ({ of }: { readonly of: string | null }) => {
   const [, metric, value] = /^(.*?) ([-−\d].*)$/.exec(of ?? "") ?? []
-  return metric === undefined ? (
-    <>{of ?? "–"}</>
-  ) : (
-    <>
+  if (metric === undefined) return of ?? "–"
+  return (
+    <span class="score">
       <span class="quiet">{metric}</span> <span>{value}</span>
-    </>
+    </span>
   )
 }
 
 /** The column of a hyperparameter. */
-const columnOf = (name: string, groups: Shown["groups"]): (typeof columns)[number] => ({
+const columnOf = (name: string, groups: Shown["groups"]): Omit<(typeof columns)[number], "keyOf"> => ({
   name,
   title: capital(name),
   ...(groups.some(([, runs]) => runs.some((run) => typeof run.hyperparameters[name] === "number"))
@@ -87,12 +89,31 @@ const columnOf = (name: string, groups: Shown["groups"]): (typeof columns)[numbe
 
 const inTable = columns.filter(({ isWithName }) => isWithName !== true)
 
+/** What the columns after the name have of a run; the others are hyperparameters. */
+const cells: Readonly<Partial<Record<Column, (run: RunSummary) => ComponentChildren>>> = {
+  state: ({ state, note }) => (
+    <>
+      <StateBadge state={state} />
+      {note === null ? null : (
+        <span class="clamped small quiet" title={note}>
+          {note.split("\n")[0]}
+        </span>
+      )}
+    </>
+  ),
+  progress: (run) => <ProgressOf summary={run} />,
+  loss: ({ loss }) => score(loss),
+  score: ({ score }) => <Score of={score} />,
+  started: ({ startedAt }) => when(startedAt)
+}
+
 const Table = ({
   groups,
   extra,
   ticked,
   tick,
-  doing,
+  action,
+  removed,
   order,
   setOrder,
   isAll,
@@ -157,29 +178,13 @@ const Table = ({
                   <NameOf run={run} />
                   <span class="says small quiet">{run.says}</span>
                 </th>
-                <td>
-                  <StateOf state={run.state} />
-                  {run.note === null ? null : (
-                    <span class="clamped small quiet" title={run.note}>
-                      {run.note.split("\n")[0]}
-                    </span>
-                  )}
-                </td>
-                <td>
-                  <ProgressOf summary={run} />
-                </td>
-                <td class="number">{score(run.loss)}</td>
-                <td class="score">
-                  <Score of={run.score} />
-                </td>
-                <td>{when(run.startedAt)}</td>
-                {extraColumns.map(({ name, isNumber }) => (
+                {[...inTable.slice(1), ...extraColumns].map(({ name, isNumber }) => (
                   <td key={name} class={isNumber === true ? "number" : undefined}>
-                    {hyperparameter(run.hyperparameters[name])}
+                    {cells[name]?.(run) ?? hyperparameter(run.hyperparameters[name])}
                   </td>
                 ))}
                 <td>
-                  <Buttons summary={run} doing={doing} />
+                  <Buttons summary={run} action={action} removed={removed} />
                 </td>
               </tr>
             ))}
@@ -190,7 +195,7 @@ const Table = ({
   )
 }
 
-const Cards = ({ groups, ticked, tick, doing }: Shown) => (
+const Cards = ({ groups, ticked, tick, action, removed }: Shown) => (
   <>
     {groups.map(([group, runs]) => {
       const Heading = group === "" ? "h2" : "h3"
@@ -208,7 +213,7 @@ const Cards = ({ groups, ticked, tick, doing }: Shown) => (
                 </div>
                 <p class="small quiet">{run.says}</p>
                 <p>
-                  <StateOf state={run.state} />{" "}
+                  <StateBadge state={run.state} />{" "}
                   {run.note === null ? null : <span class="small quiet">{run.note.split("\n")[0]}</span>}
                 </p>
                 <ProgressOf summary={run} />
@@ -217,7 +222,7 @@ const Cards = ({ groups, ticked, tick, doing }: Shown) => (
                     .filter((text) => text !== null)
                     .join("\u00a0· ")}
                 </p>
-                <Buttons summary={run} doing={doing} />
+                <Buttons summary={run} action={action} removed={removed} />
               </li>
             ))}
           </ul>
@@ -225,17 +230,6 @@ const Cards = ({ groups, ticked, tick, doing }: Shown) => (
       )
     })}
   </>
-)
-
-const Empty = () => (
-  <div class="empty card">
-    <p>
-      No runs yet. A run trains an adapter for a base model on your rows. Its curves, results and files appear here.
-    </p>
-    <a class="button primary" href={addressOf("new")}>
-      Start a run
-    </a>
-  </div>
 )
 
 interface ToolsProps {
@@ -317,15 +311,10 @@ const Tools = ({
 
 export const List = () => {
   const isNarrow = useMedia("(max-width: 62rem)")
-  const { state: runs, problem } = useWatch<"runs", ReadonlyArray<RunSummary> | undefined>(
-    "runs",
-    {},
-    undefined,
-    (_, all) => all
-  )
+  const { state: runs, problem } = useRuns()
   const [ticked, setTicked] = useState(remembered.ticked)
   const [choice, setChoice] = useState(remembered.choice)
-  const doing = useDoing()
+  const action = useAction()
   const [announcement, say] = useState("")
   useEffect(() => {
     remembered = { ticked, choice }
@@ -337,44 +326,34 @@ export const List = () => {
     [drawn.map(({ id, name, state }) => [id, name, state].join("\n")).join("\n")]
   )
   if (runs === undefined) return problem === undefined ? <Loading what="Runs" /> : <Trouble problem={problem} />
-  const status = (
-    <p class="hidden" role="status">
-      {announcement}
-    </p>
-  )
+  const status = <Status>{announcement}</Status>
   if (runs.length === 0)
     return (
       <>
         {status}
-        <Empty />
+        <StartRun>
+          No runs yet. A run trains an adapter for a base model on your rows. Its curves, results and files appear here.
+        </StartRun>
       </>
     )
-  const tick = (id: string) =>
-    setTicked((before) => {
-      const after = new Set(before)
-      if (!after.delete(id)) after.add(id)
-      return after
-    })
+  const tick = (id: string) => setTicked((before) => before.symmetricDifference(new Set([id])))
   const choose = (change: Partial<Choice>) => setChoice((before) => ({ ...before, ...change }))
   const { order, text, filter, group, extra } = choice
   const listed = matching(runs, text, filter)
   const isAll = listed.every(({ id }) => ticked.has(id))
-  const listProps = { groups: grouped(sorted(listed, order), group), ticked, tick, doing }
+  const removed = ({ id, name }: RunSummary) => {
+    // another run may have its name one day
+    setTicked((before) => before.difference(new Set([id])))
+    say(`${name} is removed`)
+    focusView()
+  }
+  const listProps = { groups: grouped(sorted(listed, order), group), ticked, tick, action, removed }
   const setOrder = (by: Column) => choose({ order: chosen(order, by) })
   const isArchive = filter === "Archived"
   return (
     <>
       {status}
-      <Trouble problem={problem ?? doing.problem} />
-      <Removal
-        doing={doing}
-        removed={({ id, name }) => {
-          // another run may have its name one day
-          setTicked((before) => new Set([...before].filter((tickedId) => tickedId !== id)))
-          say(`${name} is removed`)
-          focusView()
-        }}
-      />
+      <Trouble problem={problem ?? action.problem} />
       <Tools
         runs={runs}
         shownCount={listed.length}
@@ -403,7 +382,10 @@ export const List = () => {
         {drawn.length < 2 ? null : <Differences runs={drawn} />}
         {drawn.length === 0 ? null : (
           <p>
-            <button type="button" onClick={() => drawn.map(({ id }) => doing.archive(id, !isArchive))}>
+            <button
+              type="button"
+              onClick={() => drawn.map(({ id }) => action.act("annotate", { id, archived: !isArchive }))}
+            >
               {isArchive ? "Restore" : "Archive"} {counted(drawn.length, "run")}
             </button>
           </p>

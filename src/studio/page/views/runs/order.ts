@@ -9,38 +9,41 @@ export interface Order {
   readonly isDown: boolean
 }
 
-/** `isWithName`: has no column of its own where there is a table. */
-export const columns: ReadonlyArray<{
-  readonly name: Column
-  readonly title: string
-  readonly isNumber?: true
-  readonly isWithName?: true
-}> = [
-  { name: "name", title: "Name" },
-  { name: "state", title: "State" },
-  { name: "progress", title: "Progress" },
-  { name: "loss", title: "Loss", isNumber: true },
-  { name: "score", title: "Score" },
-  { name: "says", title: "Method", isWithName: true },
-  { name: "started", title: "Started" }
-]
-
 /** What is under way first. */
 const states: ReadonlyArray<RunState> = ["training", "stopping", "starting", "waiting", "failed", "stopped", "finished"]
 
-/** null: has none, and is last whichever way the others are. */
-const keys: Readonly<Record<string, (run: RunSummary) => string | number | null>> = {
-  name: ({ name }) => name,
-  state: ({ state }) => states.indexOf(state),
-  progress: ({ step, steps }) => (steps > 0 ? step / steps : null),
-  loss: ({ loss }) => loss,
-  score: ({ headline }) => (headline === null ? null : headline.better === "higher" ? headline.value : -headline.value),
-  says: ({ says }) => says,
-  started: ({ startedAt }) => startedAt
+type Key = string | number | null
+
+const scoreOf = ({ headline }: RunSummary): Key =>
+  headline === null ? null : headline.better === "higher" ? headline.value : -headline.value
+
+interface ColumnOfRuns {
+  readonly name: Column
+  readonly title: string
+  /** what it is sorted by; null: has none, and is last whichever way the others are */
+  readonly keyOf: (run: RunSummary) => Key
+  readonly isNumber?: true
+  /** numbers that people look for begin with the largest */
+  readonly isDown?: true
+  /** has no column of its own where there is a table */
+  readonly isWithName?: true
 }
 
-const keyOf = (by: Column, run: RunSummary): string | number | null =>
-  Object.hasOwn(keys, by) ? keys[by]!(run) : (run.hyperparameters[by] ?? null)
+export const columns: ReadonlyArray<ColumnOfRuns> = [
+  { name: "name", title: "Name", keyOf: ({ name }) => name },
+  { name: "state", title: "State", keyOf: ({ state }) => states.indexOf(state) },
+  { name: "progress", title: "Progress", keyOf: ({ step, steps }) => (steps > 0 ? step / steps : null), isDown: true },
+  { name: "loss", title: "Loss", keyOf: ({ loss }) => loss, isNumber: true },
+  { name: "score", title: "Score", keyOf: scoreOf, isDown: true },
+  { name: "says", title: "Method", keyOf: ({ says }) => says, isWithName: true },
+  { name: "started", title: "Started", keyOf: ({ startedAt }) => startedAt, isDown: true }
+]
+
+const columnNamed = (by: Column): ColumnOfRuns | undefined => columns.find(({ name }) => name === by)
+
+/** What gives a run's place in the order of a column. */
+const keyBy = (by: Column): ColumnOfRuns["keyOf"] =>
+  columnNamed(by)?.keyOf ?? (({ hyperparameters }) => hyperparameters[by] ?? null)
 
 // made once: a comparison that makes its own takes a tenth of a millisecond
 const collator = new Intl.Collator(undefined, { numeric: true })
@@ -48,23 +51,25 @@ const collator = new Intl.Collator(undefined, { numeric: true })
 const compared = (a: string | number, b: string | number): number =>
   typeof a === "string" && typeof b === "string" ? collator.compare(a, b) : Number(a) - Number(b)
 
-export const sorted = (runs: ReadonlyArray<RunSummary>, { by, isDown }: Order): ReadonlyArray<RunSummary> =>
-  runs.toSorted((first, second) => {
-    const [a, b] = [keyOf(by, first), keyOf(by, second)]
+export const sorted = (runs: ReadonlyArray<RunSummary>, { by, isDown }: Order): ReadonlyArray<RunSummary> => {
+  const keyOf = keyBy(by)
+  return runs.toSorted((first, second) => {
+    const [a, b] = [keyOf(first), keyOf(second)]
     if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1
     return (isDown ? -1 : 1) * compared(a, b) || compared(first.id, second.id)
   })
-
-/** The order after its column was chosen: the other way where it was chosen already; numbers that people look for begin with the largest. */
-export const chosen = (before: Order, by: Column): Order =>
-  before.by === by
-    ? { by, isDown: !before.isDown }
-    : { by, isDown: by === "score" || by === "started" || by === "progress" }
-
-const isUnder = (...states: ReadonlyArray<RunState>) => {
-  const all = new Set(states)
-  return ({ state, archived }: RunSummary): boolean => !archived && all.has(state)
 }
+
+/** The order after its column was chosen: the other way where it was chosen already. */
+export const chosen = (before: Order, by: Column): Order => ({
+  by,
+  isDown: before.by === by ? !before.isDown : columnNamed(by)?.isDown === true
+})
+
+const isUnder =
+  (...states: ReadonlyArray<RunState>) =>
+  ({ state, archived }: RunSummary): boolean =>
+    !archived && states.includes(state)
 
 /** Which runs are shown, by what this is called. */
 export const filters: ReadonlyArray<readonly [name: string, isShown: (run: RunSummary) => boolean]> = [

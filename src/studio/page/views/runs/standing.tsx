@@ -2,10 +2,9 @@
 import { useState } from "preact/hooks"
 import { roughDuration, scientific, wholeNumber } from "../../../../boundary/index.ts"
 import type { RunState, RunSummary } from "../../../protocol/index.ts"
-import type { HostError } from "../../host.ts"
-import { Confirm } from "../../parts/confirm.tsx"
+import { ConfirmRemoval } from "../../parts/confirm.tsx"
 import { addressOf } from "../../place.ts"
-import { useStudio } from "../../use.ts"
+import { type Action, useStudio } from "../../use.ts"
 
 /** A run's name, which leads to it. */
 export const NameOf = ({ run: { id, name } }: { readonly run: RunSummary }) => (
@@ -53,49 +52,26 @@ const underWay: ReadonlyArray<RunState> = ["waiting", "starting", "training", "s
 
 export const isUnderWay = (state: RunState): boolean => underWay.includes(state)
 
-export interface Doing {
-  readonly problem: HostError | undefined
-  /** the call in progress and its run: "stop runs/reviews-1" */
-  readonly busy: string | undefined
-  readonly stop: (id: string) => void
-  readonly resume: (id: string) => void
+/** What stops and resumes runs, by the states in which it does. */
+const switches: ReadonlyArray<{
+  readonly text: string
+  /** its accessible name, before the run's */
+  readonly label: string
+  readonly states: ReadonlyArray<RunState>
+  readonly call: "stop" | "resume"
   /** without its turn */
-  readonly beginNow: (id: string) => void
-  readonly remove: (id: string, then: () => void) => void
-  readonly archive: (id: string, archived: boolean) => void
-  /** the run whose removal is to be confirmed */
-  readonly toRemove: RunSummary | undefined
-  readonly askToRemove: (run: RunSummary | undefined) => void
-}
+  readonly now?: true
+}> = [
+  { text: "Begin now", label: "Begin now:", states: ["waiting"], call: "resume", now: true },
+  { text: "Stop", label: "Stop", states: ["waiting", "starting", "training"], call: "stop" },
+  { text: "Resume", label: "Resume", states: ["stopped", "failed"], call: "resume" }
+]
 
-/** Stops, resumes, archives and removes runs, with what went wrong. */
-export const useDoing = (): Doing => {
-  const { host } = useStudio()
-  const [problem, setProblem] = useState<HostError | undefined>(undefined)
-  const [busy, setBusy] = useState<string | undefined>(undefined)
-  const [toRemove, askToRemove] = useState<RunSummary | undefined>(undefined)
-  const act = (name: string, id: string, request: () => Promise<unknown>, then?: () => void) => {
-    setProblem(undefined)
-    setBusy(`${name} ${id}`)
-    request()
-      .then(
-        () => then?.(),
-        (failed: HostError) => setProblem(failed)
-      )
-      .finally(() => setBusy(undefined))
-  }
-  return {
-    problem,
-    busy,
-    stop: (id) => act("stop", id, () => host.call("stop", { id })),
-    resume: (id) => act("resume", id, () => host.call("resume", { id })),
-    beginNow: (id) => act("resume", id, () => host.call("resume", { id, now: true })),
-    remove: (id, then) => act("remove", id, () => host.call("remove", { id }), then),
-    archive: (id, archived) => act("archive", id, () => host.call("annotate", { id, archived })),
-    toRemove,
-    askToRemove
-  }
-}
+/** The ways on from a finished run: a view, and what it is called. */
+const nextViews = [
+  ["try", "Try"],
+  ["export", "Export"]
+] as const
 
 /** A list has no room for the word in each line. */
 const Bin = () => (
@@ -104,50 +80,50 @@ const Bin = () => (
   </svg>
 )
 
-/** The buttons of a run in its state. Labels have its name: a list has the same buttons in each row. */
-export const Buttons = ({
-  summary,
-  doing,
-  hasNext = true
-}: {
+interface ButtonsProps {
   readonly summary: RunSummary
-  readonly doing: Doing
+  readonly action: Action
+  readonly removed: (run: RunSummary) => void
   /** with the ways on from a finished run */
   readonly hasNext?: boolean
-}) => {
+}
+
+/** The buttons of a run in its state. Labels have its name: a list has the same buttons in each row. */
+export const Buttons = ({ summary, action: { busy, act }, removed, hasNext = true }: ButtonsProps) => {
   const { about } = useStudio()
+  const [isAsking, setAsking] = useState(false)
   const { id, name, state } = summary
-  const isBusy = doing.busy?.endsWith(` ${id}`) === true
+  const isBusy = busy?.id === id
   const canRemove = about.abilities.includes("remove") && (state === "waiting" || !isUnderWay(state))
   return (
     <span class="row buttons">
-      {state === "waiting" ? (
-        <button type="button" disabled={isBusy} aria-label={`Begin now: ${name}`} onClick={() => doing.beginNow(id)}>
-          Begin now
-        </button>
-      ) : null}
-      {state === "waiting" || state === "starting" || state === "training" ? (
-        <button type="button" disabled={isBusy} aria-label={`Stop ${name}`} onClick={() => doing.stop(id)}>
-          Stop
-        </button>
-      ) : null}
-      {state === "stopped" || state === "failed" ? (
-        <button type="button" disabled={isBusy} aria-label={`Resume ${name}`} onClick={() => doing.resume(id)}>
-          Resume
-        </button>
-      ) : null}
-      {state === "finished" && hasNext ? (
-        <>
-          <a class="button" href={addressOf("try", id)} aria-label={`Try ${name}`}>
-            Try
-          </a>
-          <a class="button" href={addressOf("export", id)} aria-label={`Export ${name}`}>
-            Export
-          </a>
-        </>
-      ) : null}
+      {switches
+        .filter(({ states }) => states.includes(state))
+        .map(({ text, label, call, now }) => (
+          <button
+            key={text}
+            type="button"
+            disabled={isBusy}
+            aria-label={`${label} ${name}`}
+            onClick={() => act(call, { id, ...(now && { now }) })}
+          >
+            {text}
+          </button>
+        ))}
+      {state === "finished" && hasNext
+        ? nextViews.map(([view, text]) => (
+            <a key={view} class="button" href={addressOf(view, id)} aria-label={`${text} ${name}`}>
+              {text}
+            </a>
+          ))
+        : null}
       {hasNext || isUnderWay(state) ? null : (
-        <button type="button" class="plain" disabled={isBusy} onClick={() => doing.archive(id, !summary.archived)}>
+        <button
+          type="button"
+          class="plain"
+          disabled={isBusy}
+          onClick={() => act("annotate", { id, archived: !summary.archived })}
+        >
           {summary.archived ? "Restore from the archive" : "Archive"}
         </button>
       )}
@@ -158,36 +134,25 @@ export const Buttons = ({
           disabled={isBusy}
           aria-label={`Remove ${name}`}
           title={hasNext ? "Remove" : undefined}
-          onClick={() => doing.askToRemove(summary)}
+          onClick={() => setAsking(true)}
         >
           {hasNext ? <Bin /> : "Remove"}
         </button>
       ) : null}
+      {isAsking ? (
+        <ConfirmRemoval
+          name={name}
+          close={() => setAsking(false)}
+          remove={() => act("remove", { id }, () => removed(summary))}
+        >
+          <p>
+            {state === "waiting" ? "The run leaves the queue. " : ""}
+            The folder <code>{id}</code> is deleted with everything in it: adapter, checkpoints, curves, report and log.
+            This cannot be undone.
+          </p>
+          <p>Its rows, its plan file and its exports are kept.</p>
+        </ConfirmRemoval>
+      ) : null}
     </span>
-  )
-}
-
-/** Asks before a run is removed, and lists what is deleted and what stays. */
-export const Removal = ({ doing, removed }: { readonly doing: Doing; readonly removed: (run: RunSummary) => void }) => {
-  const run = doing.toRemove
-  if (run === undefined) return null
-  const { id, name, state } = run
-  return (
-    <Confirm
-      key={id}
-      title={`Remove ${name}?`}
-      act="Remove"
-      decide={(isAgreed) => {
-        doing.askToRemove(undefined)
-        if (isAgreed) doing.remove(id, () => removed(run))
-      }}
-    >
-      <p>
-        {state === "waiting" ? "The run leaves the queue. " : ""}
-        The folder <code>{id}</code> is deleted with everything in it: adapter, checkpoints, curves, report and log.
-        This cannot be undone.
-      </p>
-      <p>Its rows, its plan file and its exports are kept.</p>
-    </Confirm>
   )
 }

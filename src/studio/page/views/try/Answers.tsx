@@ -1,10 +1,11 @@
 /** Predictions for rows: one row as two cards, several as a table that can be saved. */
 import { counted, percent } from "../../../../boundary/index.ts"
 import type { Answer, AnswerPair, FieldToFill } from "../../../protocol/index.ts"
-import { saveText } from "../../parts/one.tsx"
-import { Scrolled } from "../../parts/table.tsx"
+import { saveText } from "../../parts/files.tsx"
+import { ColumnHeaders, Scrolled, TableRows, Values } from "../../parts/table.tsx"
 import { Bars } from "./Bars.tsx"
 import { Thumbnail } from "./grey.tsx"
+import { sideNames } from "./talk.ts"
 
 /** Fields and what is in them. */
 export type Row = Readonly<Record<string, string>>
@@ -16,32 +17,17 @@ export interface Answered {
   readonly answers: ReadonlyArray<AnswerPair>
 }
 
-const WITH = "With the adapter"
-const WITHOUT = "Without the adapter"
+/** The probability of the label; undefined: it has none. */
+const probabilityOf = ({ label, shares }: Answer): number | undefined =>
+  shares.find(({ name }) => name === label)?.share
 
-const shareOf = ({ label, shares }: Answer): string => {
-  const share = shares.find(({ name }) => name === label)?.share
-  return share === undefined ? "" : percent(share)
+export const probabilityText = (answer: Answer): string => {
+  const probability = probabilityOf(answer)
+  return probability === undefined ? "" : percent(probability)
 }
-
-const Asked = ({ fields, row }: { readonly fields: ReadonlyArray<FieldToFill>; readonly row: Row }) => (
-  <dl class="asked">
-    {fields.map((field) => (
-      <div key={field.name}>
-        <dt class={fields.length === 1 ? "hidden" : undefined}>{field.name}</dt>
-        <dd>
-          <Thumbnail field={field} value={row[field.name] ?? ""} />
-        </dd>
-      </div>
-    ))}
-  </dl>
-)
 
 /** Whether the adapter changes the label. */
 const isChanged = ({ trained, base }: AnswerPair): boolean => base !== null && base.label !== trained.label
-
-const probabilityOf = ({ label, shares }: Answer): string =>
-  String(shares.find(({ name }) => name === label)?.share ?? "")
 
 /** A field of a CSV file, quoted where it has to be. */
 const csvField = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
@@ -52,7 +38,7 @@ export const csvOf = (fields: ReadonlyArray<Pick<FieldToFill, "name">>, { rows, 
   const header = [...names, "prediction", "probability", "prediction without adapter", "probability without adapter"]
   const lines = answers.map(({ trained, base }, i) => [
     ...names.map((name) => rows[i]![name] ?? ""),
-    ...[trained, base].flatMap((side) => (side === null ? ["", ""] : [side.label, probabilityOf(side)]))
+    ...[trained, base].flatMap((side) => (side === null ? ["", ""] : [side.label, String(probabilityOf(side) ?? "")]))
   ])
   return [header, ...lines].map((line) => `${line.map(csvField).join(",")}\n`).join("")
 }
@@ -73,17 +59,20 @@ const Card = ({ title, answer }: { readonly title: string; readonly answer: Answ
   </div>
 )
 
-const One = ({ fields, answer: { number, rows, answers } }: AnswersProps) => {
+const SingleAnswer = ({ fields, answer: { number, rows, answers } }: AnswersProps) => {
   const { trained, base } = answers[0]!
   return (
     <article class="answered" aria-labelledby={`answer-${number}`}>
       <h3 id={`answer-${number}`} class="hidden">
         Prediction {number}
       </h3>
-      <Asked fields={fields} row={rows[0]!} />
+      <Values
+        class={fields.length === 1 ? "asked alone" : "asked"}
+        values={fields.map((field) => [field.name, <Thumbnail field={field} value={rows[0]![field.name] ?? ""} />])}
+      />
       <div class="sides">
-        <Card title={WITH} answer={trained} />
-        <Card title={WITHOUT} answer={base} />
+        <Card title={sideNames.trained} answer={trained} />
+        <Card title={sideNames.base} answer={base} />
       </div>
       {isChanged(answers[0]!) ? (
         <p>
@@ -94,7 +83,7 @@ const One = ({ fields, answer: { number, rows, answers } }: AnswersProps) => {
   )
 }
 
-const Several = ({ fields, answer: { number, rows, answers } }: AnswersProps) => (
+const SeveralAnswers = ({ fields, answer: { number, rows, answers } }: AnswersProps) => (
   <article class="answered" aria-labelledby={`answer-${number}`}>
     <h3 id={`answer-${number}`}>{rows.length} rows</h3>
     <div class="row">
@@ -109,35 +98,19 @@ const Several = ({ fields, answer: { number, rows, answers } }: AnswersProps) =>
     </div>
     <Scrolled label={`Predictions for ${counted(rows.length, "row")}`}>
       <table>
-        <thead>
-          <tr>
-            {fields.map(({ name }) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-            <th scope="col">{WITH}</th>
-            <th scope="col">{WITHOUT}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {answers.map(({ trained, base }, i) => (
-            <tr key={String(i)} class={isChanged(answers[i]!) ? "changed" : undefined}>
-              {fields.map((field) => (
-                <td key={field.name}>
-                  <Thumbnail field={field} value={rows[i]![field.name] ?? ""} />
-                </td>
-              ))}
-              <td>
-                <strong>{trained.label}</strong> {shareOf(trained)}
-              </td>
-              <td>
-                {base === null ? "—" : `${base.label} ${shareOf(base)}`}
-                {isChanged(answers[i]!) ? <span class="badge tint">changed</span> : null}
-              </td>
-            </tr>
-          ))}
-        </tbody>
+        <ColumnHeaders names={[...fields.map(({ name }) => name), sideNames.trained, sideNames.base]} />
+        <TableRows
+          rows={answers.map(({ trained, base }, i) => [
+            ...fields.map((field) => <Thumbnail field={field} value={rows[i]![field.name] ?? ""} />),
+            <>
+              <strong>{trained.label}</strong> {probabilityText(trained)}
+            </>,
+            <>
+              {base === null ? "—" : `${base.label} ${probabilityText(base)}`}
+              {isChanged(answers[i]!) ? <span class="badge tint">changed</span> : null}
+            </>
+          ])}
+        />
       </table>
     </Scrolled>
   </article>
@@ -149,4 +122,4 @@ interface AnswersProps {
 }
 
 export const Answers = (props: AnswersProps) =>
-  props.answer.rows.length === 1 ? <One {...props} /> : <Several {...props} />
+  props.answer.rows.length === 1 ? <SingleAnswer {...props} /> : <SeveralAnswers {...props} />

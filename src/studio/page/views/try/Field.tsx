@@ -1,6 +1,8 @@
 /** An input field for each type of field. */
-import { useEffect, useId, useRef, useState } from "preact/hooks"
+import { useEffect, useId, useRef } from "preact/hooks"
 import type { FieldToFill } from "../../../protocol/index.ts"
+import { useDrop } from "../../parts/drop.tsx"
+import { TextField } from "../../parts/fields.tsx"
 import type { Row } from "./Answers.tsx"
 import { drawNumbers, numbersIn, sidesOf, whiteOf } from "./grey.tsx"
 
@@ -100,56 +102,28 @@ interface FieldProps {
   readonly onChange: (value: string) => void
 }
 
-const TextField = ({ field: { name }, value, onChange }: FieldProps) => {
-  const id = useId()
-  return (
-    <div>
-      <label for={id}>{name}</label>
-      <textarea id={id} rows={3} value={value} onInput={({ currentTarget }) => onChange(currentTarget.value)} />
-    </div>
-  )
-}
+const TextInput = ({ field: { name }, value, onChange }: FieldProps) => (
+  <TextField label={name} rows={3} value={value} set={onChange} />
+)
 
-const NumberField = ({ field: { name }, value, onChange }: FieldProps) => {
-  const id = useId()
-  return (
-    <div>
-      <label for={id}>{name}</label>
-      <input
-        id={id}
-        inputMode="decimal"
-        autocomplete="off"
-        value={value}
-        onInput={({ currentTarget }) => onChange(currentTarget.value)}
-      />
-    </div>
-  )
-}
+const NumberInput = ({ field: { name }, value, onChange }: FieldProps) => (
+  <TextField label={name} isNumber value={value} set={onChange} />
+)
 
-const NumbersField = (props: FieldProps) => {
-  const { field, value, examples, onChange } = props
-  const id = useId()
-  const sides = sidesOf(field.shape)
-  const count = field.shape?.reduce((product, n) => product * n, 1)
-  const list = (
-    <div>
-      <label for={id}>
-        {field.name} <span class="quiet small">JSON list{count === undefined ? "" : ` of ${count} values`}</span>
-      </label>
-      <textarea
-        id={id}
-        rows={3}
-        spellcheck={false}
-        value={value}
-        onInput={({ currentTarget }) => onChange(currentTarget.value)}
-      />
-    </div>
+const NumbersInput = ({ field: { name, shape }, value, examples, onChange }: FieldProps) => {
+  const sides = sidesOf(shape)
+  const count = shape?.reduce((product, n) => product * n, 1)
+  const label = (
+    <>
+      {name} <span class="quiet small">JSON list{count === undefined ? "" : ` of ${count} values`}</span>
+    </>
   )
+  const list = <TextField label={label} rows={3} spellcheck={false} value={value} set={onChange} />
   if (sides === null) return list
-  const white = whiteOf(examples.map((row) => numbersIn(row[field.name] ?? "")))
+  const white = whiteOf(examples.map((row) => numbersIn(row[name] ?? "")))
   return (
     <div>
-      <Pad name={field.name} sides={sides} white={white} value={value} onChange={onChange} />
+      <Pad name={name} sides={sides} white={white} value={value} onChange={onChange} />
       <details>
         <summary>Enter values</summary>
         {list}
@@ -167,28 +141,15 @@ export const readPicture = (file: File): Promise<string> =>
     reader.readAsDataURL(file)
   })
 
-const ImageField = ({ field: { name }, value, onChange }: FieldProps) => {
+const ImageInput = ({ field: { name }, value, onChange }: FieldProps) => {
   const id = useId()
-  const [isOver, setOver] = useState(false)
-  const take = (files: FileList | null | undefined) => {
-    const file = files?.[0]
+  const box = useRef<HTMLDivElement>(null)
+  const take = (file: File | undefined) => {
     if (file !== undefined) readPicture(file).then(onChange, () => {})
   }
+  const isOver = useDrop((files) => take(files[0]?.file), box)
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: the input inside takes the same files
-    <div
-      class={isOver ? "drop over" : "drop"}
-      onDragOver={(event) => {
-        event.preventDefault()
-        setOver(true)
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault()
-        setOver(false)
-        take(event.dataTransfer?.files)
-      }}
-    >
+    <div ref={box} class={isOver ? "drop over" : "drop"}>
       {value === "" ? null : <img class="preview" src={value} alt="selected file" />}
       <div>
         <label for={id}>{name}</label>
@@ -197,14 +158,14 @@ const ImageField = ({ field: { name }, value, onChange }: FieldProps) => {
           id={id}
           type="file"
           accept="image/png,image/jpeg,image/webp"
-          onChange={({ currentTarget }) => take(currentTarget.files)}
+          onChange={({ currentTarget }) => take(currentTarget.files?.[0])}
         />
       </div>
     </div>
   )
 }
 
-const byType = { text: TextField, number: NumberField, numbers: NumbersField, image: ImageField } as const
+const byType = { text: TextInput, number: NumberInput, numbers: NumbersInput, image: ImageInput } as const
 
 export const Field = (props: FieldProps) => {
   const Shown = byType[props.field.type]

@@ -2,8 +2,8 @@
 import { useEffect, useState } from "preact/hooks"
 import type { AnswerPair } from "../../../protocol/index.ts"
 import type { HostError } from "../../host.ts"
-import { Trouble } from "../../parts/asked.tsx"
 import { takePicture, useCamera, Viewfinder } from "../../parts/camera.tsx"
+import { Status, Trouble } from "../../parts/loading.tsx"
 import { useSettled, useStudio } from "../../use.ts"
 import { Bars } from "./Bars.tsx"
 import { readPicture } from "./Field.tsx"
@@ -62,9 +62,7 @@ const Watching = ({ id, field }: LiveProps) => {
           />
         </div>
       )}
-      <p class="hidden" role="status">
-        {settled}
-      </p>
+      <Status>{settled}</Status>
     </div>
   )
 }

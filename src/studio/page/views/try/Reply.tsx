@@ -1,6 +1,6 @@
 /** A generated text: whole, or token by token with probabilities and alternatives. */
-import { useLayoutEffect, useRef, useState } from "preact/hooks"
 import { percent } from "../../../../boundary/index.ts"
+import { useRovingFocus } from "../../use.ts"
 import { Bars } from "./Bars.tsx"
 import {
   argumentsOf,
@@ -48,38 +48,10 @@ const PlaceOf = ({ position }: { readonly position: Place }) => {
 }
 
 const Tokens = ({ places, label }: { readonly places: ReadonlyArray<Place>; readonly label: string }) => {
-  const [at, setAt] = useState<number | undefined>(undefined)
-  const list = useRef<HTMLDivElement>(null)
-  const isMoving = useRef(false)
-  const current = Math.min(at ?? 0, places.length - 1)
-  useLayoutEffect(() => {
-    if (isMoving.current) list.current?.querySelector<HTMLElement>(`[data-at="${current}"]`)?.focus()
-    isMoving.current = false
-  }, [current])
-  const move = (to: number) => {
-    isMoving.current = true
-    setAt(Math.max(0, Math.min(places.length - 1, to)))
-  }
-  const keys: Readonly<Record<string, () => void>> = {
-    ArrowRight: () => move(current + 1),
-    ArrowLeft: () => move(current - 1),
-    Home: () => move(0),
-    End: () => move(places.length - 1)
-  }
+  const { at, current, setAt, list, onKeyDown } = useRovingFocus(places.length)
   return (
     <>
-      <div
-        ref={list}
-        class="text tokens"
-        role="toolbar"
-        aria-label={`${label}, token by token`}
-        onKeyDown={(event) => {
-          const act = keys[event.key]
-          if (act === undefined) return
-          event.preventDefault()
-          act()
-        }}
-      >
+      <div ref={list} class="text tokens" role="toolbar" aria-label={`${label}, token by token`} onKeyDown={onKeyDown}>
         {places.map((position, i) => (
           // biome-ignore lint/a11y/useSemanticElements: a <button> is a box, in which text neither breaks nor flows
           <span

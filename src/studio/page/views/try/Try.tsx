@@ -1,6 +1,6 @@
 /** Try: inputs for a trained run, answered with its adapter and without. */
 import type { Askable } from "../../../protocol/index.ts"
-import { Loading, Trouble } from "../../parts/asked.tsx"
+import { Pending } from "../../parts/loading.tsx"
 import { RunChoice } from "../../parts/run-choice.tsx"
 import type { ViewProps } from "../../place.ts"
 import { useCall } from "../../use.ts"
@@ -22,10 +22,9 @@ const Asking = ({ id, askable }: { readonly id: string; readonly askable: Askabl
 }
 
 const OneRun = ({ id }: { readonly id: string }) => {
-  const { value, problem, doing, again } = useCall("askable", { id })
-  if (problem !== undefined) return <Trouble problem={problem} again={again} />
-  if (value === undefined) return <Loading what="Loading the model" doing={doing} />
-  return <Asking id={id} askable={value} />
+  const call = useCall("askable", { id })
+  if (call.value === undefined) return <Pending call={call} what="Loading the model" />
+  return <Asking id={id} askable={call.value} />
 }
 
 export const Try = ({ path: [id] }: ViewProps) => (

@@ -1,7 +1,9 @@
 /** Conversations and generated texts: both sides of the model, token by token as they arrive. */
-import { useEffect, useId, useRef, useState } from "preact/hooks"
-import { Check } from "../../parts/fields.tsx"
+import { useEffect, useRef, useState } from "preact/hooks"
+import { Check, Radios, SubmitForm, TextField } from "../../parts/fields.tsx"
+import { Status } from "../../parts/loading.tsx"
 import { useMedia, useStudio } from "../../use.ts"
+import { Examples } from "./Examples.tsx"
 import { ReplyOf } from "./Reply.tsx"
 import {
   argumentsOf,
@@ -45,86 +47,48 @@ interface Typed {
 
 const usual: Typed = { temperature: "0", seed: "0", tokens: "128", tools: "" }
 
-const says: Readonly<Record<keyof Generation, { readonly label: string; readonly hint: string }>> = {
-  temperature: { label: "Temperature", hint: "0 always picks the most likely token; higher values vary more" },
-  seed: { label: "Seed", hint: "the same seed gives the same text" },
-  tokens: { label: "Token limit", hint: "maximum length of a text, in tokens" }
-}
-
-const Setting = ({ name, typed, onChange }: SettingsProps & { readonly name: keyof Generation }) => {
-  const id = useId()
-  const isWrong = settingsOf({ ...usual, [name]: typed[name] }) === null
-  return (
-    <div>
-      <label for={id}>{says[name].label}</label>
-      <input
-        id={id}
-        inputMode="decimal"
-        autocomplete="off"
-        value={typed[name]}
-        aria-invalid={isWrong}
-        aria-describedby={`${id}-hint`}
-        onInput={({ currentTarget }) => onChange({ ...typed, [name]: currentTarget.value })}
-      />
-      <p id={`${id}-hint`} class="quiet small">
-        {says[name].hint}
-      </p>
-    </div>
-  )
-}
-
-const Tools = ({ typed, onChange }: SettingsProps) => {
-  const id = useId()
-  return (
-    <div class="tools">
-      <label for={id}>Tools</label>
-      <textarea
-        id={id}
-        rows={4}
-        spellcheck={false}
-        value={typed.tools}
-        aria-describedby={`${id}-hint`}
-        onInput={({ currentTarget }) => onChange({ ...typed, tools: currentTarget.value })}
-      />
-      <p id={`${id}-hint`} class="quiet small">
-        JSON list of the tools that the model may call, in OpenAI's format
-      </p>
-    </div>
-  )
+const says: Readonly<Record<keyof Generation, { readonly label: string; readonly help: string }>> = {
+  temperature: { label: "Temperature", help: "0 always picks the most likely token; higher values vary more" },
+  seed: { label: "Seed", help: "the same seed gives the same text" },
+  tokens: { label: "Token limit", help: "maximum length of a text, in tokens" }
 }
 
 interface SettingsProps {
   readonly typed: Typed
   readonly onChange: (typed: Typed) => void
+  /** for conversations, which can call tools */
+  readonly withTools: boolean
 }
 
-/** `withTools`: for conversations, which can call tools. */
-const Settings = ({ withTools, ...props }: SettingsProps & { readonly withTools: boolean }) => (
+const Settings = ({ typed, onChange, withTools }: SettingsProps) => (
   <div class="settings">
     {(Object.keys(says) as ReadonlyArray<keyof Generation>).map((name) => (
-      <Setting key={name} name={name} {...props} />
+      <TextField
+        key={name}
+        {...says[name]}
+        isNumber
+        isWrong={settingsOf({ ...usual, [name]: typed[name] }) === null}
+        value={typed[name]}
+        set={(text) => onChange({ ...typed, [name]: text })}
+      />
     ))}
-    {withTools ? <Tools {...props} /> : null}
+    {withTools ? (
+      <TextField
+        class="tools"
+        label="Tools"
+        help="JSON list of the tools that the model may call, in OpenAI's format"
+        rows={4}
+        spellcheck={false}
+        value={typed.tools}
+        set={(tools) => onChange({ ...typed, tools })}
+      />
+    ) : null}
   </div>
 )
 
 const NARROW = "(max-width: 60rem)"
-const SHORT = 80 // characters
 
 const both: ReadonlyArray<Side> = ["trained", "base"]
-
-/** Chooses the side to show on narrow screens. */
-const Tabs = ({ side, onChoose }: { readonly side: Side; readonly onChoose: (side: Side) => void }) => (
-  <fieldset class="tabs">
-    <legend class="hidden">Side to show</legend>
-    {both.map((option) => (
-      <label key={option} class={option === side ? "tab chosen" : "tab"}>
-        <input type="radio" name="side" checked={option === side} onChange={() => onChoose(option)} />
-        {sideNames[option]}
-      </label>
-    ))}
-  </fieldset>
-)
 
 /** A finished reply as screen readers announce it. */
 const textOf = (reply: Reply): string =>
@@ -156,7 +120,6 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
   const stop = useRef<(() => void) | undefined>(undefined)
   const input = useRef<HTMLTextAreaElement>(null)
   const end = useRef<HTMLDivElement>(null)
-  const field = useId()
   useEffect(() => () => stop.current?.(), [])
 
   const last = turns.at(-1)
@@ -223,11 +186,16 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
   const visible = isNarrow ? [side] : both
   return (
     <div class="writing">
-      <p class="hidden" role="status">
-        {announced}
-      </p>
+      <Status>{announced}</Status>
       <div class="row bar-of-talk">
-        {isNarrow ? <Tabs side={side} onChoose={setSide} /> : null}
+        {isNarrow ? (
+          <Radios
+            label="Side to show"
+            options={both.map((option) => [option, sideNames[option]])}
+            value={side}
+            choose={setSide}
+          />
+        ) : null}
         <Check checked={withTokens} set={setWithTokens}>
           Show probabilities
         </Check>
@@ -268,34 +236,15 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
         </article>
       ))}
       <div ref={end} />
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          if (canAsk) ask(message)
-        }}
-        onKeyDown={(event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-            event.preventDefault()
-            if (canAsk) ask(message)
-          }
-        }}
-      >
-        <label for={field}>
-          {resultsOf.length > 0 ? resultLabel(resultsOf) : isConversation ? "Your message" : "Prompt"}
-        </label>
-        <textarea
-          id={field}
-          ref={input}
+      <SubmitForm submit={() => ask(message)}>
+        <TextField
+          label={resultsOf.length > 0 ? resultLabel(resultsOf) : isConversation ? "Your message" : "Prompt"}
+          help={resultsOf.length > 1 ? "Enter one result per line, in this order." : undefined}
           rows={3}
+          box={input}
           value={text}
-          aria-describedby={resultsOf.length > 1 ? `${field}-hint` : undefined}
-          onInput={({ currentTarget }) => setText(currentTarget.value)}
+          set={setText}
         />
-        {resultsOf.length > 1 ? (
-          <p id={`${field}-hint`} class="quiet small">
-            Enter one result per line, in this order.
-          </p>
-        ) : null}
         <p class="row">
           {isWriting ? (
             <button type="button" class="primary" onClick={halt}>
@@ -311,29 +260,16 @@ export const Write = ({ id, isConversation, examples, exampleTools }: WriteProps
           </Check>
           <span class="quiet small">Press Ctrl+Enter to {isConversation ? "send" : "generate"}.</span>
         </p>
-        {examples.length === 0 ? null : (
-          <fieldset class="examples">
-            <legend>Examples from the run's data</legend>
-            <div class="chips">
-              {examples.map((example, i) => (
-                <button
-                  key={String(i)}
-                  type="button"
-                  class="chip"
-                  disabled={isWriting || how === null || resultsOf.length > 0}
-                  onClick={() => ask(example, exampleTools?.[i])}
-                >
-                  {example.length > SHORT ? `${example.slice(0, SHORT).trimEnd()}…` : example}
-                </button>
-              ))}
-            </div>
-          </fieldset>
-        )}
+        <Examples
+          examples={examples}
+          isDisabled={isWriting || how === null || resultsOf.length > 0}
+          choose={(i) => ask(examples[i]!, exampleTools?.[i])}
+        />
         <details>
           <summary>Settings</summary>
           <Settings typed={typed} onChange={setTyped} withTools={isConversation} />
         </details>
-      </form>
+      </SubmitForm>
     </div>
   )
 }

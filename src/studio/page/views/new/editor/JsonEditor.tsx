@@ -1,7 +1,7 @@
 /** The editor of plans as JSON, as a component. */
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { PlanProblem } from "../../../../protocol/index.ts"
-import { Loading, Trouble } from "../../../parts/asked.tsx"
+import { Loading, Trouble } from "../../../parts/loading.tsx"
 import type { PlanEditor } from "./editor.ts"
 
 interface JsonEditorProps {

@@ -8,6 +8,7 @@ import {
   BooleanInput,
   ChoiceInput,
   Form,
+  type InputProps,
   idOf,
   JsonInput,
   LinesInput,
@@ -96,12 +97,7 @@ const Single = ({
   )
 }
 
-interface ShapedInput {
-  readonly id: string
-  readonly path: string
-  readonly value: unknown
-  readonly fallback: unknown
-  readonly change: (value: unknown) => void
+interface ShapedInput extends InputProps {
   readonly shape: Shape
   readonly isRequired: boolean
 }
@@ -123,7 +119,7 @@ const TupleInput = ({
   fallback,
   change,
   items
-}: Omit<ShapedInput, "shape" | "isRequired"> & { readonly items: ReadonlyArray<Schema> }) => {
+}: InputProps & { readonly items: ReadonlyArray<Schema> }) => {
   const { root } = useForm()
   const values: ReadonlyArray<unknown> = Array.isArray(value) ? value : []
   const usual: ReadonlyArray<unknown> = Array.isArray(fallback) ? fallback : []
@@ -191,7 +187,7 @@ interface ValuesProps {
 
 const under = (path: string, key: string): string => (path === "" ? key : `${path}.${key}`)
 
-/** The fields that are set or have to be, and a way to add the others. `left`: a key that is edited elsewhere. */
+/** The fields that are set or have to be, and a way to add the others. `omitted`: a key that is edited elsewhere. */
 const Fields = ({
   path,
   name,
@@ -317,6 +313,7 @@ const Variants = ({
   const id = idOf(here)
   const messages = useProblems(here)
   const chosen = variants.find((variant) => variant.value === value[key])
+  const inner = chosen && shapeOf(chosen.schema, root)
   const title = ({ value: tag, schema }: Variant): string => {
     const titled = schema["title"]
     return typeof titled === "string" && titled.toLowerCase().replace(/[^a-z]/g, "") === tag.replace(/[^a-z]/g, "")
@@ -345,25 +342,19 @@ const Variants = ({
           {chosen === undefined ? "" : descriptionOf(chosen.schema, root)}
         </p>
       </div>
-      {chosen === undefined ? null : (
-        <VariantFields key={chosen.value} path={path} tag={key} schema={chosen.schema} value={value} change={change} />
-      )}
+      {chosen !== undefined && inner?.kind === "object" ? (
+        <Fields
+          key={chosen.value}
+          path={path}
+          name={chosen.value}
+          shape={inner}
+          value={value}
+          change={change}
+          omitted={key}
+        />
+      ) : null}
     </>
   )
-}
-
-const VariantFields = ({
-  path,
-  tag,
-  schema,
-  value,
-  change
-}: ValuesProps & { readonly tag: string; readonly schema: Schema }) => {
-  const { root } = useForm()
-  const shape = shapeOf(schema, root)
-  return shape.kind === "object" ? (
-    <Fields path={path} name={String(value[tag])} shape={shape} value={value} change={change} omitted={tag} />
-  ) : null
 }
 
 /** A list of objects. */

@@ -25,7 +25,7 @@ export const useProblems = (path: string, within = false): ReadonlyArray<string>
     problem.path === path || (within && problem.path.startsWith(`${path}.`)) ? [problem.message] : []
   )
 
-interface InputProps {
+export interface InputProps {
   readonly id: string
   readonly path: string
   readonly value: unknown

@@ -1,8 +1,10 @@
 /** What is asked of the host, as it is shown: on its way, with what is done for it meanwhile; gone wrong; answered. */
+import type { ComponentChildren } from "preact"
 import { useEffect, useState } from "preact/hooks"
 import { wholeNumber } from "../../../boundary/index.ts"
 import type { Doing } from "../../protocol/index.ts"
 import type { HostError } from "../host.ts"
+import type { CallState } from "../use.ts"
 
 const SOON = 250 // milliseconds
 
@@ -59,3 +61,23 @@ export const Trouble = ({ problem, again }: TroubleProps) =>
       )}
     </div>
   )
+
+interface PendingProps {
+  readonly call: Pick<CallState<unknown>, "value" | "problem" | "doing" | "again">
+  readonly what: string
+}
+
+/** What is shown of a call without an answer; nothing once it has one. */
+export const Pending = ({ call: { value, problem, doing, again }, what }: PendingProps) =>
+  problem !== undefined ? (
+    <Trouble problem={problem} again={again} />
+  ) : value === undefined ? (
+    <Loading what={what} doing={doing} />
+  ) : null
+
+/** A message for screen readers only. */
+export const Status = ({ children }: { readonly children: ComponentChildren }) => (
+  <p class="hidden" role="status">
+    {children}
+  </p>
+)

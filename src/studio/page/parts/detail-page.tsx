@@ -1,21 +1,13 @@
 /** A run or a study by itself: the way back to all of them, its heading, how it stands, and at the end what its process says. */
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef, useState } from "preact/hooks"
-import type { RunState, RunSummary, StudySummary } from "../../protocol/index.ts"
+import type { RunSummary, StudySummary } from "../../protocol/index.ts"
 import type { HostError } from "../host.ts"
 import { addressOf } from "../place.ts"
-import { Loading, Trouble } from "./asked.tsx"
+import { saveText } from "./files.tsx"
+import { Loading, Status, Trouble } from "./loading.tsx"
+import { StateBadge } from "./state-badge.tsx"
 import { Scrolled } from "./table.tsx"
-
-/** What the page has, as a file of the reader's. */
-export const saveText = (name: string, text: string): void => {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }))
-  const link = document.createElement("a")
-  link.href = url
-  link.download = name
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(url), 60_000)
-}
 
 /** More lines of a log than these are in the file alone. */
 const SHOWN = 400
@@ -56,44 +48,6 @@ const Log = ({ lines, name }: { readonly lines: ReadonlyArray<string>; readonly 
   )
 }
 
-type State = RunState | StudySummary["state"]
-
-const triangle = "M5 3.5v9l7-4.5z"
-const arc = "M8 2.5a5.5 5.5 0 1 1-5.5 5.5"
-
-/** In a box of 16 × 16. */
-const signs: Readonly<Record<State, string>> = {
-  waiting: "M8 4.5V8l2.5 1.5M13.5 8a5.5 5.5 0 1 1-11 0 5.5 5.5 0 0 1 11 0",
-  starting: arc,
-  training: triangle,
-  running: triangle,
-  stopping: arc,
-  stopped: "M5.5 4v8M10.5 4v8",
-  finished: "M3 8.5l3.5 3.5L13 4.5",
-  failed: "M4 4l8 8M12 4l-8 8"
-}
-
-const tones: Readonly<Record<State, string>> = {
-  waiting: "warn",
-  starting: "tint",
-  training: "tint",
-  running: "tint",
-  stopping: "warn",
-  stopped: "warn",
-  finished: "good",
-  failed: "wrong"
-}
-
-/** The state of a run or a study: a word with a sign of its own. */
-export const StateOf = ({ state }: { readonly state: State }) => (
-  <span class={`state badge ${tones[state]} ${state}`}>
-    <svg viewBox="0 0 16 16" aria-hidden="true">
-      <path d={signs[state]} />
-    </svg>
-    {state}
-  </span>
-)
-
 /** A page that is open for days keeps no more lines than these. */
 const LINES = 20_000
 
@@ -101,7 +55,7 @@ const LINES = 20_000
 export const withLines = (log: ReadonlyArray<string>, more: ReadonlyArray<string>): ReadonlyArray<string> =>
   [...log, ...more].slice(-LINES)
 
-interface OneProps {
+interface DetailPageProps {
   readonly id: string
   /** the view that lists all of them, and what the way back to it is called */
   readonly all: { readonly view: string; readonly text: string }
@@ -114,7 +68,7 @@ interface OneProps {
   readonly children: ComponentChildren
 }
 
-export const One = ({ id, all, summary, problem, log, buttons, children }: OneProps) => {
+export const DetailPage = ({ id, all, summary, problem, log, buttons, children }: DetailPageProps) => {
   const heading = useRef<HTMLHeadingElement>(null)
   const isThere = summary !== undefined
   useEffect(() => heading.current?.focus(), [isThere])
@@ -131,12 +85,12 @@ export const One = ({ id, all, summary, problem, log, buttons, children }: OnePr
             <h2 ref={heading} tabIndex={-1}>
               {summary.name}
             </h2>
-            <StateOf state={summary.state} />
+            <StateBadge state={summary.state} />
             {buttons}
           </div>
-          <p class="hidden" role="status">
+          <Status>
             {summary.name}: {summary.state}
-          </p>
+          </Status>
         </>
       )}
       <Trouble problem={problem} />

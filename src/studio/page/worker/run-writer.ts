@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Schema from "effect/Schema"
 import { type Files, isThere, namesIn, readJsonFile, writeJson } from "../../../files/index.ts"
 import { type Life, RunRefused, type RunWriter } from "../../runs/index.ts"
-import type { RunAsked, TrainingEvent } from "./messages.ts"
+import type { TrainingEvent, TrainingRequest } from "./messages.ts"
 import type { Train, Training } from "./trainer.ts"
 
 const FOLDER = ".studio/runs"
@@ -28,14 +28,14 @@ const recordOf = (id: string): string => `${FOLDER}/${nameOf(id)}.json`
 
 /** A run that is under way, or waits for its turn. */
 interface Active {
-  readonly run: RunAsked
+  readonly run: TrainingRequest
   training: Training | undefined
   state: "waiting" | "starting" | "training" | "stopping"
   note: string | null
   steps: number | null
 }
 
-export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
+export const openRunWriter = (train: Train): Effect.Effect<RunWriter, never, Files> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const context = yield* Effect.context<Files>()
@@ -91,7 +91,7 @@ export const ownRuns = (train: Train): Effect.Effect<RunWriter, never, Files> =>
           return next()
       }
     }
-    const begin = (run: RunAsked, now: boolean) =>
+    const begin = (run: TrainingRequest, now: boolean) =>
       Effect.sync(() => {
         const entry: Active = { run, training: undefined, state: "waiting", note: null, steps: null }
         active.set(run.id, entry)
