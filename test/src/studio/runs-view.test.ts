@@ -52,6 +52,9 @@ describe("runs are sorted", () => {
     const first = chosen({ by: "started", isDown: true }, "name")
     expect(first).toEqual({ by: "name", isDown: false })
     expect(chosen(first, "name")).toEqual({ by: "name", isDown: true })
+    // numbers that people look for begin with the largest
+    for (const by of ["progress", "score", "started"]) expect(chosen(first, by)).toEqual({ by, isDown: true })
+    for (const by of ["state", "loss", "says", "rank"]) expect(chosen(first, by)).toEqual({ by, isDown: false })
   })
 })
 

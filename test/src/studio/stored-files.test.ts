@@ -201,7 +201,8 @@ describe("files that come with the page", () => {
       fs.writeFileString("data/short.jsonl", ""),
       fs.remove("models/small", { recursive: true }),
       fs.rename("data/short.jsonl", "data/other"),
-      fs.makeDirectory("models/small")
+      fs.makeDirectory("models/small"),
+      Effect.andThen(fs.writeFileString("mine", ""), fs.copyFile("mine", "data/short.jsonl"))
     ]
     for (const change of changes)
       expect(await failure(change)).toEqual(["PermissionDenied", "the file system is read-only"])
