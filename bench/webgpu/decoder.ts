@@ -14,7 +14,7 @@ import { type Adapted, inject, type LoraOptions, lora } from "../../adapters/ind
 import { Device } from "../../src/device/device.ts"
 import { openDevice } from "../../src/device/open.ts"
 import { keyValueCache } from "../../src/generation/cache.ts"
-import { nextTokens, readOnly } from "../../src/generation/passes.ts"
+import { nextTokens, type Pass, readOnly } from "../../src/generation/passes.ts"
 import { type CausalModel, openCausalModel } from "../../src/models/causal/index.ts"
 import { fromConfig } from "../../src/optimizers/index.ts"
 import { platform } from "../../src/platform.ts"
@@ -109,9 +109,16 @@ const writing = (adapted: Adapted<CausalModel>, multiple: number, { batch, lengt
   Effect.sync(() => {
     const padding = Array.from({ length: batch }, () => 0)
     const cache = keyValueCache({ padding, multiple })
-    readOnly({ adapted, cache, padding, ids: padding.map((_, row) => Array.from({ length }, (_, i) => i * 37 + row)) })
+    const passOver = (ids: Pass["ids"]): Pass => ({
+      adapted,
+      ids,
+      before: padding.map(() => cache.length()),
+      ahead: padding,
+      attend: () => cache.pass(ids[0]!.length)
+    })
+    readOnly(passOver(padding.map((_, row) => Array.from({ length }, (_, i) => i * 37 + row))))
     return Effect.promise(async () => {
-      const chosen = nextTokens({ adapted, cache, padding, ids: padding.map(() => [1]) })
+      const chosen = nextTokens(passOver(padding.map(() => [1])))
       await chosen.data()
       chosen.dispose()
     })

@@ -28,10 +28,11 @@ import type { CausalModel } from "../models/causal/index.ts"
 import { milliseconds } from "../progress/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { type KeyValueCache, keyValueCache } from "./cache.ts"
+import { type Choice, choiceAfter, impossible, observed, pushedTo, tokensPerSecond } from "./choices.ts"
 import {
   type GenerateOptions,
   GenerationError,
-  type ObservedToken,
+  needsNoLogits,
   type Prompt,
   promptIds,
   type Settings,
@@ -40,7 +41,6 @@ import {
 import { nextLogits, nextTokens, type Pass, readOnly } from "./passes.ts"
 import { sameParts } from "./prompt-cache.ts"
 import { notFinite, read } from "./reading.ts"
-import { isGreedy, likelihoods } from "./sampling.ts"
 import { type Finish, type Writer, writer } from "./writer.ts"
 
 /** An event of `generate`: a piece of text, or the end of a prompt's text. */
@@ -244,7 +244,14 @@ const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceRead
   const count = batch.began !== null && next.length === 1 && length < few ? 1 : Math.min(most, length)
   const ids = next.map((all) => all.slice(0, count))
   const rest = next.map((all) => all.slice(count))
-  const pass: Pass = { adapted, cache, padding, ids, ahead: rest.map((all) => all.length) }
+  const ahead = rest.map((all) => all.length)
+  const pass: Pass = {
+    adapted,
+    ids,
+    before: padding.map((pad) => cache.length() - pad),
+    ahead,
+    attend: () => cache.pass(count, Math.max(0, ...ahead))
+  }
   if (length > count) {
     return Effect.sync(() => {
       readOnly(pass)
@@ -254,12 +261,6 @@ const advance = (batch: Batch): Effect.Effect<Step, GenerationError | DeviceRead
   return Effect.flatMap(chosen(batch, pass, rest), (tokens) => eventsOf(batch, rest, tokens))
 }
 
-/** A token, and what an observer is given of its place. */
-interface Choice {
-  readonly id: number
-  readonly place?: Pick<ObservedToken, "probability" | "likeliest">
-}
-
 /** The next token of each row; null where tokens are known that it has not read, which are in `rest`. */
 const chosen = (
   { settings, writers }: Batch,
@@ -267,8 +268,7 @@ const chosen = (
   rest: Batch["next"]
 ): Effect.Effect<ReadonlyArray<Choice | null>, GenerationError | DeviceReadError> =>
   Effect.gen(function* () {
-    const { sampling, observer, constraint } = settings
-    if (observer === null && constraint === null && isGreedy(sampling)) {
+    if (needsNoLogits(settings)) {
       const values = yield* read(() => nextTokens(pass))
       if (!values.slice(writers.length).every(Number.isFinite)) return yield* notFinite
       return Array.from(values.slice(0, writers.length), (id) => ({ id }))
@@ -279,24 +279,12 @@ const chosen = (
     const tokens: Array<Choice | null> = []
     for (const [row, writer] of writers.entries()) {
       const after = logits.subarray(row * width, (row + 1) * width)
-      const id = rest[row]!.length > 0 ? null : writer.choose(after)
-      if (id === null) {
-        if (rest[row]!.length === 0) return yield* impossible
-        tokens.push(null)
-      } else if (observer === null) tokens.push({ id })
-      else {
-        const { probability, likeliest } = likelihoods(after, id, observer.likeliest)
-        tokens.push({ id, place: { probability, likeliest: likeliest.map(writer.shown) } })
-      }
+      const token = rest[row]!.length > 0 ? null : choiceAfter(writer, after, settings)
+      if (token === null && rest[row]!.length === 0) return yield* impossible
+      tokens.push(token)
     }
     return tokens
   })
-
-const impossible = Effect.suspend(() => {
-  const problem =
-    "no token of the vocabulary can continue the text under its constraint; the vocabulary may lack a character"
-  return Effect.fail(new GenerationError({ problems: [problem] }))
-})
 
 /** Takes a token of each text, and those that must follow it; texts that end with these leave the batch. */
 const eventsOf = (
@@ -309,12 +297,7 @@ const eventsOf = (
     const { writers, cache, settings } = batch
     const began = batch.began ?? (tokens.some((token) => token !== null) ? now : null)
     const pushed = writers.map((writer, row) => pushedTo(writer, tokens[row]!, settings))
-    for (const [row, token] of tokens.entries()) {
-      if (settings.observer === null || token?.place === undefined) continue
-      const { text, finish } = pushed[row]!
-      const { id, place } = token
-      yield* settings.observer.tell({ id, prompt: writers[row]!.prompt, text, ends: finish === "eos", ...place })
-    }
+    for (const [row, token] of tokens.entries()) yield* observed(writers[row]!, token, pushed[row]!, settings)
     const events = pushed.flatMap(({ text, finish }, row): ReadonlyArray<GenerationEvent> => {
       const writer = writers[row]!
       const piece: ReadonlyArray<GenerationEvent> = text === "" ? [] : [{ kind: "text", prompt: writer.prompt, text }]
@@ -343,24 +326,6 @@ const eventsOf = (
     ]
   })
 
-/** Gives a text its next token, and those that must follow it. A text without one has begun, or waits until its tokens are read. */
-const pushedTo = (writer: Writer, token: Choice | null, { observer }: Settings) => {
-  const ids: Array<number> = []
-  let [text, finish]: [string, Finish | null] = ["", null]
-  const push = (id: number) => {
-    const result = writer.push(id)
-    ids.push(id)
-    text += result.text
-    finish = result.finish
-  }
-  const waits = token === null && writer.ids.length > 0
-  if (token !== null) push(token.id)
-  // an observer is shown how likely each token is, which takes a pass
-  const forced = finish !== null || observer !== null || waits ? [] : writer.forced()
-  for (const id of forced) if (finish === null) push(id)
-  return { ids, text, finish }
-}
-
 const ended = (
   { prompts, cached }: Batch,
   writer: Writer,
@@ -374,6 +339,5 @@ const ended = (
   finish,
   promptTokens: prompts[writer.prompt]!.length,
   cachedTokens: cached,
-  tokensPerSecond:
-    milliseconds === null || writer.ids.length < 2 ? null : (1000 * (writer.ids.length - 1)) / milliseconds
+  tokensPerSecond: tokensPerSecond(writer.ids, milliseconds)
 })

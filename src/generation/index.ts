@@ -1,5 +1,5 @@
 /**
- * Text generation: `generate` streams text from causal language models, `conversation` builds prompts from messages. `writeTargets` generates
+ * Text generation: `generate` streams text from causal language models, `batchScheduler` many texts that join and leave, `conversation` builds prompts from messages. `writeTargets` generates
  * the targets of sequence-to-sequence models, and `writeObserved` also reports the probability of each token.
  *
  * @example
@@ -23,6 +23,15 @@ export {
   type Grammar,
   type JsonStyle
 } from "../constraint/index.ts"
+export {
+  type Asked,
+  type BatchOptions,
+  type BatchScheduler,
+  batchScheduler,
+  generateAll,
+  type TextError,
+  type TextOptions
+} from "./batch.ts"
 export type { WrittenTarget } from "./beams.ts"
 export { type CacheOptions, type KeyValueCache, keyValueCache } from "./cache.ts"
 export { type Conversation, ConversationError, conversation } from "./conversation.ts"

@@ -7,7 +7,7 @@ import type { Constraint } from "../constraint/index.ts"
 import { tokenized } from "../data/causal/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
 import type { PromptCache } from "./prompt-cache.ts"
-import { greedy, type LikelyToken, type Sampling } from "./sampling.ts"
+import { greedy, isGreedy, type LikelyToken, type Sampling } from "./sampling.ts"
 
 /** Options for `generate`: length, sampling and stopping. */
 export interface GenerateOptions extends Partial<Sampling> {
@@ -89,6 +89,10 @@ export interface Settings {
   readonly constraint: Constraint | null
   readonly special: boolean
 }
+
+/** Returns whether the most probable token is all that a text needs of its logits. */
+export const needsNoLogits = ({ sampling, observer, constraint }: Settings): boolean =>
+  observer === null && constraint === null && isGreedy(sampling)
 
 /** A prompt: a text, or token ids, which are used unchanged. */
 export type Prompt = string | ReadonlyArray<number>

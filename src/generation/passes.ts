@@ -5,41 +5,38 @@
 import type { Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted } from "../../adapters/index.ts"
-import { type CausalModel, type CausalOutput, logitsOf } from "../models/causal/index.ts"
+import { type Attend, type CausalModel, type CausalOutput, logitsOf } from "../models/causal/index.ts"
 import { tidy } from "../tensors/index.ts"
-import type { KeyValueCache } from "./cache.ts"
 
 /** Inputs of a forward pass. */
 export interface Pass {
   readonly adapted: Adapted<CausalModel>
-  readonly cache: KeyValueCache
   /** next tokens of each row, the same number for all rows */
   readonly ids: ReadonlyArray<ReadonlyArray<number>>
-  /** positions of padding before the first token of each row */
-  readonly padding: ReadonlyArray<number>
-  /** number of known tokens of each row that follow in later passes; default 0 */
-  readonly ahead?: ReadonlyArray<number>
+  /** position of each row's first token of the pass; negative: it begins with as many tokens of padding */
+  readonly before: ReadonlyArray<number>
+  /** number of known tokens of each row that follow in later passes */
+  readonly ahead: ReadonlyArray<number>
+  /** Opens the attention of the pass, over the keys and values so far. */
+  readonly attend: () => Attend
 }
 
 /** Hidden states [rows·tokens, hidden] of the tokens, which are in the cache afterwards. */
-const output = ({ adapted, cache, ids, padding, ahead = [] }: Pass): CausalOutput => {
-  const [size, length, before] = [ids.length, ids[0]!.length, cache.length()]
-  const places = Array.from({ length: size * length }, (_, i) => ({
-    row: Math.floor(i / length),
-    // −1 and less: padding
-    position: before + (i % length) - padding[Math.floor(i / length)]!
-  }))
+const output = ({ adapted, ids, before, ahead, attend }: Pass): CausalOutput => {
+  const [size, length] = [ids.length, ids[0]!.length]
+  // −1 and less: padding
+  const positions = Int32Array.from({ length: size * length }, (_, i) => before[Math.floor(i / length)]! + (i % length))
   const { input } = adapted.model.toDevice({
     size,
     length,
     inputIds: Int32Array.from(ids.flat()),
     labels: new Int32Array(size * length),
-    segments: Int32Array.from(places, ({ position }) => (position < 0 ? -1 : 0)),
-    positions: Int32Array.from(places, ({ position }) => Math.max(0, position)),
-    textLengths: padding.map((pad, row) => before + length + (ahead[row] ?? 0) - pad),
-    tokens: places.filter(({ position }) => position >= 0).length
+    segments: positions.map((position) => (position < 0 ? -1 : 0)),
+    positions: positions.map((position) => Math.max(0, position)),
+    textLengths: before.map((first, row) => first + length + ahead[row]!),
+    tokens: positions.filter((position) => position >= 0).length
   })
-  return adapted.forward({ ...input, attend: cache.pass(length, Math.max(0, ...ahead)) }, adapted.trainable)
+  return adapted.forward({ ...input, attend: attend() }, adapted.trainable)
 }
 
 /** Runs a pass only to fill the cache. */

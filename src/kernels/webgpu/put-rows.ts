@@ -11,14 +11,14 @@ const putRows = variants((type: VectorType) =>
   program({
     name: "PutRows",
     buffers: { fresh: read(type), into: write(type) },
-    // size: vectors of fresh; count, places: vectors of a batch entry in fresh and in into; at: vectors before the first that is written
-    words: { size: "u32", count: "u32", places: "u32", at: "u32" },
+    // from, size: vectors of fresh; count: of a group; places: from one group to the next in into; at: before the first that is written
+    words: { from: "u32", size: "u32", count: "u32", places: "u32", at: "u32" },
     workgroup: WORKGROUP,
     body: `${overVectors(type)}
 fn kernel(group: u32, local: u32) {
   let i = group * ${WORKGROUP}u + local;
   if (i >= words.size) { return; }
-  into[i / words.count * words.places + words.at + i % words.count] = fresh[i];
+  into[i / words.count * words.places + words.at + i % words.count] = fresh[words.from + i];
 }`
   })
 )
@@ -27,16 +27,22 @@ fn kernel(group: u32, local: u32) {
 export const putRowsOnWebgpu = (
   engine: WebgpuEngine,
   { into, fresh }: Readonly<Record<"into" | "fresh", TensorInfo>>,
-  { batch, at }: { readonly batch: number; readonly at: number }
+  { rows }: { readonly rows: ReadonlyArray<number> }
 ): void => {
   const width = into.shape[1]!
   const type = vectorFor(width)
   const row = width / LANES[type]
-  const size = fresh.shape[0]! * row
-  engine.run(
-    putRows(type),
-    { fresh, into },
-    { size, count: size / batch, places: (into.shape[0]! / batch) * row, at: at * row },
-    groupsFor(size, WORKGROUP)
-  )
+  const count = (fresh.shape[0]! / rows.length) * row
+  // groups at equal distances are one program
+  for (let first = 0, end = 1; first < rows.length; first = end++) {
+    const distance = end < rows.length ? rows[end]! - rows[first]! : 0
+    while (end < rows.length && distance > 0 && rows[end]! - rows[end - 1]! === distance) end++
+    const size = (end - first) * count
+    engine.run(
+      putRows(type),
+      { fresh, into },
+      { from: first * count, size, count, places: distance * row, at: rows[first]! * row },
+      groupsFor(size, WORKGROUP)
+    )
+  }
 }

@@ -1,0 +1,394 @@
+/**
+ * Generates many texts together: a forward pass computes the next token of every text that is being written, and texts join and leave at
+ * any token.
+ *
+ *   wait     until there is a place, and room for the keys and values of the longest text that may come of the prompt
+ *   read     the prompt, in parts of `PART` tokens, each in a pass of its own; between two steps at most `READ` tokens of all prompts
+ *   step     one token of every text whose prompt is read
+ *
+ * A text is the same alone, with others, after some of them left, and in any number of processes. Every sum that leads to a token of it has
+ * an order that the text alone decides: its parts are computed alone; in a step, each element of a product of at least two rows is one sum
+ * over the same terms in the same order, whatever the number of rows (`kernels/c/product.c`), and a text that is alone is computed twice; it
+ * attends to keys in places of its own (`row-cache.ts`). On wasm and native these are the same bits. `generate` reads one text alone with a
+ * kernel for one row, whose sums have another order: there a token may differ where two are about equally probable, and on WebGPU, too.
+ */
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type Adapted, unadapted } from "../../adapters/index.ts"
+import { Device } from "../device/device.ts"
+import type { DeviceError } from "../device/index.ts"
+import type { CausalModel } from "../models/causal/index.ts"
+import { milliseconds } from "../progress/index.ts"
+import type { DeviceReadError } from "../tensors/index.ts"
+import { type Choice, choiceAfter, impossible, observed, type Pushed, pushedTo, tokensPerSecond } from "./choices.ts"
+import type { GenerationEnd, GenerationEvent } from "./generate.ts"
+import {
+  type GenerateOptions,
+  GenerationError,
+  needsNoLogits,
+  type Prompt,
+  promptIds,
+  type Settings,
+  settingsOf,
+  type Turn
+} from "./options.ts"
+import { nextLogits, nextTokens, type Pass, readOnly } from "./passes.ts"
+import { notFinite, read } from "./reading.ts"
+import { rowCache } from "./row-cache.ts"
+import { type Writer, writer } from "./writer.ts"
+
+/** Options of a batch of texts. */
+export interface BatchOptions {
+  /** most texts to generate at a time, at least 1; default 32 */
+  readonly texts?: number
+  /**
+   * most bytes of keys and values, counted for the longest texts that may be written; default 1 GiB. A text that needs more is generated
+   * alone.
+   */
+  readonly cacheBytes?: number
+  /** whether to use the base model without the adapter; default false */
+  readonly base?: boolean
+  /** schedules each forward pass; default: passes run immediately */
+  readonly turn?: Turn
+}
+
+/** Options of one text of a batch. `first` is its index among all texts that share the seed. */
+export type TextOptions = Omit<GenerateOptions, "base" | "turn" | "promptCache">
+
+/** Errors of a text. */
+export type TextError = GenerationError | DeviceReadError | DeviceError
+
+/** Generation of many texts with one model. */
+export interface BatchScheduler {
+  /**
+   * Streams the events of a text, whose `prompt` is 0; the last is its `end`. The text joins when the stream starts, and leaves the batch at
+   * the next token when the stream is interrupted. Fails before the first token if the options or the prompt cannot be used.
+   */
+  readonly submit: (prompt: Prompt, options?: TextOptions) => Stream.Stream<GenerationEvent, TextError>
+  /** number of texts being generated */
+  readonly active: () => number
+  /** number of texts that wait for a place */
+  readonly waiting: () => number
+}
+
+/** Texts that are computed together by default: more of them take proportionally longer. */
+const TEXTS = 32
+
+/** Default bytes of keys and values. */
+const CACHE_BYTES = 2 ** 30
+
+/** Most tokens of a prompt per pass, and of all prompts between two steps. */
+const PART = 128
+const READ = 256
+
+/** A text of the batch. */
+interface Row {
+  readonly prompt: ReadonlyArray<number>
+  readonly settings: Settings
+  readonly writer: Writer
+  readonly events: Queue.Queue<GenerationEvent, TextError | Cause.Done>
+  /** most tokens that the text may have, its prompt included */
+  readonly longest: number
+  /** tokens that the cache does not hold yet */
+  unread: ReadonlyArray<number>
+  /** of the cache; −1: it has none yet */
+  slot: number
+  /** when its first token was chosen, in milliseconds */
+  began: number | null
+  /** nobody waits for it any more */
+  gone: boolean
+}
+
+/**
+ * Creates the generation of many texts with one model. The passes run in a fiber of the scope while there are texts; keys and values are freed
+ * when the last text ends.
+ *
+ * @example
+ * import { Console, Effect, Stream } from "effect"
+ * import type { Adapted } from "tfjs-lora-pro/adapters"
+ * import { batchScheduler } from "tfjs-lora-pro/generation"
+ * import type { Causal } from "tfjs-lora-pro/models"
+ *
+ * const answers = (adapted: Adapted<Causal.CausalModel>, prompts: ReadonlyArray<string>) =>
+ *   Effect.gen(function* () {
+ *     const batch = yield* batchScheduler(adapted)
+ *     yield* Stream.fromIterable(prompts).pipe(
+ *       Stream.flatMap((prompt) => batch.submit(prompt, { maxNewTokens: 32 }), { concurrency: 32 }),
+ *       Stream.runForEach((event) => (event.kind === "end" ? Console.log(event.text) : Effect.void))
+ *     )
+ *   }).pipe(Effect.scoped)
+ */
+export const batchScheduler = (
+  adaptedModel: Adapted<CausalModel>,
+  { texts = TEXTS, cacheBytes = CACHE_BYTES, base = false, turn = (pass) => pass }: BatchOptions = {}
+): Effect.Effect<BatchScheduler, never, Device | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { padMultiple, sync } = yield* Device
+    const scope = yield* Effect.scope
+    const { model } = adaptedModel
+    // nothing is chosen or started, so nothing can be wrong with it
+    const adapted = base ? yield* Effect.orDie(unadapted(model)) : adaptedModel
+    const { decoder, tokenizer, maxLength } = model
+    const tokenBytes = 4 * 2 * decoder.layers * decoder.keyValueHeads * decoder.headDim
+    const queued: Array<Row> = []
+    const live: Array<Row> = []
+    const cache = yield* Effect.acquireRelease(
+      Effect.sync(() => rowCache(padMultiple)),
+      ({ dispose }) =>
+        Effect.andThen(
+          Effect.sync(dispose),
+          Effect.forEach([...queued, ...live], ({ events }) => Queue.shutdown(events))
+        )
+    )
+    let working = false
+
+    /** Rows that nobody waits for leave; rows that wait join, in their order, where there is room. */
+    const exchange = () => {
+      for (const row of live.filter(({ gone }) => gone)) {
+        live.splice(live.indexOf(row), 1)
+        cache.leave(row.slot)
+      }
+      while (queued.length > 0 && live.length < texts) {
+        const { longest } = queued[0]!
+        if (live.length > 0 && cache.placesWith(longest) * tokenBytes > cacheBytes) break
+        const row = queued.shift()!
+        row.slot = cache.join(longest)
+        live.push(row)
+      }
+    }
+
+    const passOver = (rows: ReadonlyArray<Row>, count: number): Pass => ({
+      adapted,
+      ids: rows.map(({ unread }) => unread.slice(0, count)),
+      before: rows.map(({ slot }) => cache.length(slot)),
+      ahead: rows.map(({ unread }) => unread.length - count),
+      attend: () =>
+        cache.pass(
+          rows.map(({ slot }) => slot),
+          count
+        )
+    })
+
+    const failed = (row: Row, error: TextError) => {
+      row.gone = true
+      return Queue.fail(row.events, error)
+    }
+
+    /** Reads the next token of each row, all of whose unread tokens a pass takes. */
+    const chosen = (rows: ReadonlyArray<Row>, pass: Pass) =>
+      Effect.gen(function* () {
+        const places = pass.ids.length
+        const choices = new Map<Row, Effect.Effect<Choice, GenerationError>>()
+        if (rows.every(({ settings }) => needsNoLogits(settings))) {
+          const values = yield* turn(read(() => nextTokens(pass)))
+          for (const [i, row] of rows.entries())
+            choices.set(row, Number.isFinite(values[places + i]) ? Effect.succeed({ id: values[i]! }) : notFinite)
+          return choices
+        }
+        const logits = yield* turn(read(() => nextLogits(pass)))
+        const width = logits.length / places
+        for (const [i, row] of rows.entries()) {
+          const after = logits.subarray(i * width, (i + 1) * width)
+          const choice = !row.gone && after.every(Number.isFinite) ? choiceAfter(row.writer, after, row.settings) : undefined
+          choices.set(row, choice === undefined ? notFinite : choice === null ? impossible : Effect.succeed(choice))
+        }
+        return choices
+      })
+
+    /** Takes the next token of each row, and gives its reader what became certain. */
+    const advance = (rows: ReadonlyArray<Row>, pass: Pass) =>
+      Effect.gen(function* () {
+        const choices = yield* chosen(rows, pass)
+        const now = yield* milliseconds
+        const ends: Array<readonly [Row, GenerationEnd]> = []
+        for (const row of rows) {
+          if (row.gone) continue
+          const choice = yield* Effect.result(choices.get(row)!)
+          if (Result.isFailure(choice)) {
+            yield* failed(row, choice.failure)
+            continue
+          }
+          row.began ??= now
+          row.unread = []
+          const pushed = pushedTo(row.writer, choice.success, row.settings)
+          yield* observed(row.writer, choice.success, pushed, row.settings)
+          const end = yield* taken(row, pushed, now)
+          if (end !== null) ends.push([row, end])
+        }
+        // a failed device returns wrong numbers silently: texts that end here are verified first
+        if (ends.length > 0) yield* sync
+        for (const [row, end] of ends) {
+          row.gone = true
+          yield* Queue.offer(row.events, end)
+          yield* Queue.end(row.events)
+        }
+      })
+
+    /** Adds tokens to a row; returns its end, if they end it. */
+    const taken = (row: Row, { ids, text, finish }: Pushed, now: number): Effect.Effect<GenerationEnd | null> =>
+      Effect.gen(function* () {
+        if (text !== "") yield* Queue.offer(row.events, { kind: "text", prompt: 0, text })
+        row.unread = [...row.unread, ...ids]
+        const written = row.writer.ids
+        if (finish !== null) {
+          return {
+            kind: "end",
+            prompt: 0,
+            text: row.writer.text(),
+            ids: [...written],
+            finish,
+            promptTokens: row.prompt.length,
+            cachedTokens: 0,
+            tokensPerSecond: tokensPerSecond(written, row.began === null ? null : now - row.began)
+          }
+        }
+        // the text outgrows the frequencies of its rotary positions (LongRoPE): it is read again
+        const length = row.prompt.length + written.length
+        const outgrown = decoder.rotary.some(
+          ({ dynamic, classOf }) => !dynamic && classOf(length) !== classOf(length - ids.length)
+        )
+        if (outgrown && row.slot >= 0) {
+          cache.restart(row.slot)
+          row.unread = [...row.prompt, ...written]
+        }
+        return null
+      })
+
+    const unreadOf = ({ unread, gone }: Row) => (gone ? 0 : unread.length)
+
+    /** Reads parts of prompts, the earliest first, up to `READ` tokens. */
+    const readPrompts = Effect.gen(function* () {
+      let tokens = 0
+      for (const row of [...live]) {
+        while (unreadOf(row) > 1 && tokens < READ) {
+          const count = Math.min(PART, row.unread.length)
+          tokens += count
+          const pass = passOver([row], count)
+          if (count === row.unread.length) {
+            yield* advance([row], pass)
+            break
+          }
+          yield* turn(Effect.sync(() => readOnly(pass)))
+          row.unread = row.unread.slice(count)
+          yield* Effect.yieldNow
+        }
+      }
+    })
+
+    const step = Effect.suspend(() => {
+      const rows = live.filter((row) => unreadOf(row) === 1)
+      if (rows.length === 0) return Effect.void
+      // a product of one row has sums of another order than one of several
+      return advance(rows, passOver(rows.length === 1 ? [...rows, ...rows] : rows, 1))
+    })
+
+    const round = Effect.gen(function* () {
+      yield* readPrompts
+      yield* step
+      yield* Effect.yieldNow
+    })
+
+    const work = Effect.gen(function* () {
+      while (true) {
+        exchange()
+        // nothing comes between the two: a text that comes later starts another fiber
+        if (live.length === 0) {
+          working = false
+          return
+        }
+        const rows = [...live]
+        yield* Effect.catchCause(round, (cause) =>
+          // keys and values of a failed pass must not be continued
+          Effect.forEach(rows, (row) => {
+            row.gone = true
+            return Queue.failCause(row.events, cause)
+          })
+        )
+      }
+    })
+
+    const opened = (prompt: Prompt, options: TextOptions) =>
+      Effect.gen(function* () {
+        const settings = settingsOf(model, options)
+        const ids = promptIds(model, [prompt])
+        if (Result.isFailure(settings) || Result.isFailure(ids)) {
+          const problems = [
+            ...(Result.isFailure(settings) ? settings.failure : []),
+            ...(Result.isFailure(ids) ? ids.failure : [])
+          ]
+          return yield* new GenerationError({ problems })
+        }
+        const promptTokens = ids.success[0]!
+        const events = yield* Queue.unbounded<GenerationEvent, TextError | Cause.Done>()
+        const room = maxLength - promptTokens.length
+        const row: Row = {
+          prompt: promptTokens,
+          settings: settings.success,
+          writer: writer(tokenizer, 0, promptTokens, room, settings.success),
+          events,
+          longest: promptTokens.length + Math.min(room, settings.success.maxNewTokens),
+          unread: promptTokens,
+          slot: -1,
+          began: null,
+          gone: false
+        }
+        yield* Scope.addFinalizer(
+          yield* Effect.scope,
+          Effect.sync(() => {
+            row.gone = true
+            if (queued.includes(row)) queued.splice(queued.indexOf(row), 1)
+          })
+        )
+        // tokens that the text must begin with
+        const end = settings.success.constraint === null ? null : yield* begun(row)
+        if (end !== null) {
+          yield* Effect.andThen(Queue.offer(events, end), Queue.end(events))
+          return Stream.fromQueue(events)
+        }
+        queued.push(row)
+        if (!working) {
+          working = true
+          yield* Effect.forkIn(work, scope)
+        }
+        return Stream.fromQueue(events)
+      })
+    const begun = (row: Row) =>
+      Effect.flatMap(milliseconds, (now) => taken(row, pushedTo(row.writer, null, row.settings), now))
+
+    return {
+      submit: (prompt, options = {}) => Stream.unwrap(opened(prompt, options)),
+      active: () => live.filter(({ gone }) => !gone).length,
+      waiting: () => queued.length
+    }
+  })
+
+/** A prompt, with the options of its text. */
+export interface Asked {
+  /** text or tokens to continue */
+  readonly prompt: Prompt
+  /** options of the text; absent: defaults */
+  readonly options?: TextOptions
+}
+
+/** Generates a text for each prompt together, in their order. Fails with the problems of all prompts before the first token. */
+export const generateAll = (
+  adapted: Adapted<CausalModel>,
+  all: ReadonlyArray<Asked>,
+  options: BatchOptions = {}
+): Effect.Effect<ReadonlyArray<GenerationEnd>, TextError, Device> =>
+  Effect.gen(function* () {
+    const prompts = all.map(({ prompt }) => prompt)
+    const ids = promptIds(adapted.model, prompts)
+    if (Result.isFailure(ids)) return yield* new GenerationError({ problems: ids.failure })
+    const batch = yield* batchScheduler(adapted, options)
+    return yield* Effect.forEach(
+      all,
+      ({ options }, i) =>
+        Effect.map(Stream.runCollect(batch.submit(ids.success[i]!, options)), (events) => events.at(-1) as GenerationEnd),
+      { concurrency: "unbounded" }
+    )
+  }).pipe(Effect.scoped)
