@@ -3,14 +3,14 @@
  * any token.
  *
  *   wait     until there is a place, and room for the keys and values of the longest text that may come of the prompt
- *   read     the prompt, in parts of `PART` tokens, each in a pass of its own; between two steps at most `READ` tokens of all prompts
- *   step     one token of every text whose prompt is read
+ *   pass     the next token of every text whose prompt is read, and parts of prompts, `PART` tokens each, up to `READ` of them
  *
  * A text is the same alone, with others, after some of them left, and in any number of processes. Every sum that leads to a token of it has
- * an order that the text alone decides: its parts are computed alone; in a step, each element of a product of at least two rows is one sum
- * over the same terms in the same order, whatever the number of rows (`kernels/c/product.c`), and a text that is alone is computed twice; it
- * attends to keys in places of its own (`row-cache.ts`). On wasm and native these are the same bits. `generate` reads one text alone with a
- * kernel for one row, whose sums have another order: there a token may differ where two are about equally probable, and on WebGPU, too.
+ * an order that the text alone decides: in a product of at least two rows, each element is one sum over the same terms in the same order,
+ * whatever the number of rows (`kernels/c/product.c`), and a token that is alone is computed twice; the parts of a prompt begin and end at
+ * the same tokens; a text attends to keys in places of its own (`row-cache.ts`). On wasm and native these are the same bits. `generate`
+ * computes the tokens of a single text with a kernel for one row, whose sums have another order: a token may differ where two are about
+ * equally probable. So it may on WebGPU.
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
@@ -84,6 +84,9 @@ const CACHE_BYTES = 2 ** 30
 /** Most tokens of a prompt per pass, and of all prompts between two steps. */
 const PART = 128
 const READ = 256
+
+/** Whether a part leaves tokens of the row unread. */
+const isLong = ({ unread }: Row): boolean => unread.length > PART
 
 /** A text of the batch. */
 interface Row {
@@ -161,17 +164,27 @@ export const batchScheduler = (
       }
     }
 
-    const passOver = (rows: ReadonlyArray<Row>, count: number): Pass => ({
-      adapted,
-      ids: rows.map(({ unread }) => unread.slice(0, count)),
-      before: rows.map(({ slot }) => cache.length(slot)),
-      ahead: rows.map(({ unread }) => unread.length - count),
-      attend: () =>
-        cache.pass(
-          rows.map(({ slot }) => slot),
-          count
-        )
-    })
+    /** A pass over the next token of each row of `steps`, then the next part of each row of `parts`. */
+    const passOver = (steps: ReadonlyArray<Row>, parts: ReadonlyArray<Row>): Pass => {
+      // a product of one row has sums of another order than one of several
+      const own = steps.length === 1 && parts.length === 0 ? [...steps, ...steps] : steps
+      const tokens = [...own, ...parts].flatMap((row) =>
+        row.unread.slice(0, PART).map((id, i) => ({ id, row, place: cache.length(row.slot) + i, i }))
+      )
+      const asked = tokens.flatMap(({ row, i }, token) => (i === row.unread.length - 1 ? [token] : []))
+      return {
+        adapted,
+        ids: tokens.map(({ id }) => [id]),
+        before: tokens.map(({ place }) => place),
+        ahead: tokens.map(({ row, i }) => row.unread.length - 1 - i),
+        asked: asked.length === 1 ? [...asked, ...asked] : asked,
+        attend: () =>
+          cache.pass(
+            own.map(({ slot }) => slot),
+            parts.map(({ slot, unread }) => ({ slot, count: Math.min(PART, unread.length) }))
+          )
+      }
+    }
 
     const failed = (row: Row, error: TextError) => {
       row.gone = true
@@ -181,7 +194,7 @@ export const batchScheduler = (
     /** Reads the next token of each row, all of whose unread tokens a pass takes. */
     const chosen = (rows: ReadonlyArray<Row>, pass: Pass) =>
       Effect.gen(function* () {
-        const places = pass.ids.length
+        const places = pass.asked!.length
         const choices = new Map<Row, Effect.Effect<Choice, GenerationError>>()
         if (rows.every(({ settings }) => needsNoLogits(settings))) {
           const values = yield* turn(read(() => nextTokens(pass)))
@@ -258,38 +271,26 @@ export const batchScheduler = (
         return null
       })
 
-    const unreadOf = ({ unread, gone }: Row) => (gone ? 0 : unread.length)
-
-    /** Reads parts of prompts, the earliest first, up to `READ` tokens. */
-    const readPrompts = Effect.gen(function* () {
+    const round = Effect.suspend(() => {
+      const writing = live.filter(({ unread, gone }) => !gone && unread.length > 0)
+      const steps = writing.filter(({ unread }) => unread.length === 1)
       let tokens = 0
-      for (const row of [...live]) {
-        while (unreadOf(row) > 1 && tokens < READ) {
-          const count = Math.min(PART, row.unread.length)
-          tokens += count
-          const pass = passOver([row], count)
-          if (count === row.unread.length) {
-            yield* advance([row], pass)
-            break
-          }
-          yield* turn(Effect.sync(() => readOnly(pass)))
-          row.unread = row.unread.slice(count)
-          yield* Effect.yieldNow
-        }
-      }
-    })
-
-    const step = Effect.suspend(() => {
-      const rows = live.filter((row) => unreadOf(row) === 1)
-      if (rows.length === 0) return Effect.void
-      // a product of one row has sums of another order than one of several
-      return advance(rows, passOver(rows.length === 1 ? [...rows, ...rows] : rows, 1))
-    })
-
-    const round = Effect.gen(function* () {
-      yield* readPrompts
-      yield* step
-      yield* Effect.yieldNow
+      const parts = writing.filter(({ unread: { length } }) => {
+        if (length === 1 || tokens >= READ) return false
+        tokens += Math.min(PART, length)
+        return true
+      })
+      if (writing.length === 0) return Effect.void
+      const pass = passOver(steps, parts)
+      const [ahead, whole] = [parts.filter(isLong), parts.filter((row) => !isLong(row))]
+      const advanced =
+        steps.length + whole.length > 0
+          ? advance([...steps, ...whole], pass)
+          : turn(Effect.sync(() => readOnly(pass)))
+      return Effect.andThen(advanced, () => {
+        for (const row of ahead) row.unread = row.unread.slice(PART)
+        return Effect.yieldNow
+      })
     })
 
     const work = Effect.gen(function* () {

@@ -7,6 +7,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import type { Adapted } from "../../adapters/index.ts"
 import { type Attend, type CausalModel, type CausalOutput, logitsOf } from "../models/causal/index.ts"
 import { tidy } from "../tensors/index.ts"
+import { byRow } from "./cache.ts"
 
 /** Inputs of a forward pass. */
 export interface Pass {
@@ -17,6 +18,8 @@ export interface Pass {
   readonly before: ReadonlyArray<number>
   /** number of known tokens of each row that follow in later passes */
   readonly ahead: ReadonlyArray<number>
+  /** rows whose logits are needed; default: all */
+  readonly asked?: ReadonlyArray<number>
   /** Opens the attention of the pass, over the keys and values so far. */
   readonly attend: () => Attend
 }
@@ -42,29 +45,31 @@ const output = ({ adapted, ids, before, ahead, attend }: Pass): CausalOutput => 
 /** Runs a pass only to fill the cache. */
 export const readOnly = (pass: Pass): void => tidy(() => void output(pass))
 
-/** [rows·tokens, hidden] → [rows, hidden] */
-const lastOf = (hidden: Tensor2D, rows: number): Tensor2D => {
-  const [tokens, width] = hidden.shape
-  if (tokens === rows) return hidden
-  const each = tokens / rows
-  return tf.reshape(tf.slice(tf.reshape(hidden, [rows, each, width]), [0, each - 1, 0], [-1, 1, -1]), [rows, width])
+/** [rows·tokens, hidden] → [asked rows, hidden]: of the last token of each */
+const lastOf = (hidden: Tensor2D, { ids, asked }: Pass): Tensor2D => {
+  const [rows, length] = [ids.length, ids[0]!.length]
+  const last: Tensor2D =
+    length === 1
+      ? hidden
+      : tf.reshape(tf.slice(byRow(hidden, rows), [0, length - 1, 0], [-1, 1, -1]), [rows, hidden.shape[1]])
+  return asked === undefined ? last : tf.gather(last as Tensor2D, tf.tensor1d([...asked], "int32"))
 }
 
-/** Returns the logits [rows, vocabulary] after each row. */
+/** Returns the logits [asked rows, vocabulary] after each row. */
 export const nextLogits = (pass: Pass): Tensor2D =>
   tf.tidy(() => {
     const out = output(pass)
-    return logitsOf(lastOf(out.hidden, pass.ids.length), out)
+    return logitsOf(lastOf(out.hidden, pass), out)
   })
 
 /**
- * Computes, as float32 [2, rows], the index of each row's largest logit, which float32 represents exactly below 2²⁴, and the sum of its hidden
+ * Computes, as float32 [2, asked rows], the index of each row's largest logit, which float32 represents exactly below 2²⁴, and the sum of its hidden
  * state, which is not finite if any value is not.
  */
 export const nextTokens = (pass: Pass): Tensor2D =>
   tf.tidy(() => {
     const out = output(pass)
-    const hidden = lastOf(out.hidden, pass.ids.length)
+    const hidden = lastOf(out.hidden, pass)
     const nextId = tf.cast(tf.argMax(logitsOf(hidden, out), 1), "float32")
     return tf.stack([nextId, tf.sum(hidden, 1)]) as Tensor2D
   })

@@ -3,12 +3,12 @@
  * place: nothing that it attends to depends on the other texts, not even the places that its sums begin at.
  *
  *   step          one token of each of some texts: queries are spread over the slots, and slots without one have segment −1
- *   part          several tokens of one text, which read a copy of its slot without free places
+ *   part          several tokens of a text, which read a copy of its slot without free places
  *
  * All slots have equally many places. They grow by doubling up to the longest text that may be written, and shrink to it when it leaves. A
  * sliding window is a mask here; its earlier tokens keep their places.
  *
- * Shapes: k, v [rows·queries, keyValueHeads·d]; K, V [slots·places, keyValueHeads·d].
+ * Shapes: q [tokens, heads·d], k, v [tokens, keyValueHeads·d]: those of steps, then those of parts; K, V [slots·places, keyValueHeads·d].
  */
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core"
 import * as tf from "@tensorflow/tfjs-core"
@@ -29,12 +29,20 @@ export interface RowCache {
   /** Places of all slots, as many as there are if one more text of at most `longest` tokens joins. */
   readonly placesWith: (longest: number) => number
   /**
-   * Returns the attention of a forward pass over `queries` more tokens of each of these slots; several tokens: of one slot. A slot may be
-   * listed again at the end, with the same token. Tensor code: call it in the `tf.tidy` around the pass, and the result once per layer.
+   * Returns the attention of a forward pass over one more token of each slot of `steps`, then of `count` more of each part; a slot is in one
+   * of the two. The only token of a pass may be there twice. Tensor code: call it in the `tf.tidy` around the pass, and the result once per
+   * layer.
    */
-  readonly pass: (slots: ReadonlyArray<number>, queries: number) => Attend
+  readonly pass: (steps: ReadonlyArray<number>, parts: ReadonlyArray<Part>) => Attend
   /** Disposes all tensors. The cache must not be used afterwards. */
   readonly dispose: () => void
+}
+
+/** Tokens of one text in a pass. */
+export interface Part {
+  readonly slot: number
+  /** number of tokens, at least 2 */
+  readonly count: number
 }
 
 /** of one layer */
@@ -122,48 +130,54 @@ export const rowCache = (multiple = 1): RowCache => {
     },
     length: (slot) => slots[slot]!.length,
     placesWith: (longest) => Math.max(slots.length, freeSlot() + 1) * mostPlaces(longest),
-    pass: (chosen, queries) => {
+    pass: (steps, parts) => {
       forgetSegments()
-      const distinct = [...new Set(chosen)]
-      for (const slot of distinct) slots[slot]!.length += queries
+      const counts = [...[...new Set(steps)].map((slot) => ({ slot, count: 1 })), ...parts]
+      for (const { slot, count } of counts) slots[slot]!.length += count
       const needed = slots.reduce((most, slot) => Math.max(most, slot?.length ?? 0), 0)
       const most = mostPlaces()
       places = Math.min(places, most)
       if (needed > places) places = Math.min(most, roundedUp(Math.max(FIRST_PLACES, needed, 2 * places)))
-      const firstRows = distinct.map((slot) => slot * places + slots[slot]!.length - queries)
-      // where the query of a slot is among those of the pass; a row of zeros for a slot without one
-      const spread = tf.tensor1d(
-        slots.map((_, slot) => (chosen.includes(slot) ? chosen.indexOf(slot) : chosen.length)),
-        "int32"
+      const rows = counts.flatMap(({ slot, count }) =>
+        Array.from({ length: count }, (_, i) => slot * places + slots[slot]!.length - count + i)
       )
-      const gathered = tf.tensor1d([...chosen], "int32")
-      const querySegments = tf.tensor1d(
-        slots.map((_, slot) => (chosen.includes(slot) ? 0 : -1)),
-        "int32"
-      )
+      // where the query of a slot is among those of the steps; a row of zeros for a slot without one
+      const queryOf = slots.map((_, slot) => steps.indexOf(slot))
+      const spread = ints(queryOf.map((query) => (query < 0 ? steps.length : query)))
+      const querySegments = ints(queryOf.map((query) => (query < 0 ? -1 : 0)))
+      const gathered = ints(steps)
+      const put = (into: Tensor2D, fresh: Tensor2D) =>
+        tf.keep(putRows(into, rowsOf(fresh, 0, rows.length), { rows }))
       return (layer, q, k, v, { window, ...heads }) => {
         const held = sized(layers[layer], k.shape[1])
-        const put = (into: Tensor2D, fresh: Tensor2D) =>
-          tf.keep(putRows(into, firstOf(fresh, distinct.length * queries), { rows: firstRows }))
         const now = { ...held, k: put(held.k, k), v: put(held.v, v) }
         layers[layer] = now
-        if (queries > 1) {
-          const [slot] = chosen
-          const { length } = slots[slot!]!
-          const ownPlaces = (x: Tensor2D) => tf.slice(x, [slot! * places, 0], [length, -1])
-          return attention({ q, k: ownPlaces(now.k), v: ownPlaces(now.v), ...heads, mask: { causal: true, window } })
+        const stepped = () => {
+          // a layer's other tensors are disposed after it
+          const keys = segments.get(window) ?? tf.keep(keySegments(steps, window))
+          segments.set(window, keys)
+          const zeros = tf.zeros<tf.Rank.R2>([1, q.shape[1]])
+          const ofSlots = tf.gather(tf.concat([rowsOf(q, 0, steps.length), zeros], 0), spread)
+          const mask = { causal: true, segments: { queries: querySegments, keys } }
+          return tf.gather(attention({ q: ofSlots, k: now.k, v: now.v, ...heads, batch: slots.length, mask }), gathered)
         }
-        // a layer's other tensors are disposed after it
-        const keys = segments.get(window) ?? tf.keep(keySegments(chosen, window))
-        segments.set(window, keys)
-        const ofSlots = tf.gather(tf.concat([q, tf.zeros<tf.Rank.R2>([1, q.shape[1]])], 0), spread)
-        const mask = { causal: true, segments: { queries: querySegments, keys } }
-        return tf.gather(attention({ q: ofSlots, k: now.k, v: now.v, ...heads, batch: slots.length, mask }), gathered)
+        let at = steps.length
+        const read = ({ slot, count }: Part) => {
+          const own = (x: Tensor2D) => rowsOf(x, slot * places, slots[slot]!.length)
+          const [ofPart, mask] = [rowsOf(q, at, count), { causal: true, window }]
+          at += count
+          return attention({ q: ofPart, k: own(now.k), v: own(now.v), ...heads, batch: 1, mask })
+        }
+        const all = [...(steps.length > 0 ? [stepped()] : []), ...parts.map(read)]
+        return all.length === 1 ? all[0]! : tf.concat(all, 0)
       }
     },
     dispose: forget
   }
 }
 
-/** [n, width] → its first rows */
-const firstOf = (x: Tensor2D, rows: number): Tensor2D => (x.shape[0] === rows ? x : tf.slice(x, [0, 0], [rows, -1]))
+const ints = (values: ReadonlyArray<number>): Tensor1D => tf.tensor1d([...values], "int32")
+
+/** [n, width] → [count, width]. tfjs's slice on wasm copies the whole of x first, which is all slots here. */
+const rowsOf = (x: Tensor2D, first: number, count: number): Tensor2D =>
+  x.shape[0] === count ? x : tf.gather(x, ints(Array.from({ length: count }, (_, i) => first + i)))
