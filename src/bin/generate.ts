@@ -6,13 +6,14 @@ import { type CallEvent, endsThinking, type ToolUse } from "../calls/index.ts"
 import type { Tool } from "../data/causal/index.ts"
 import { ofDevice } from "../device/index.ts"
 import {
+  batchScheduler,
   type ConversationError,
   conversation,
-  type GenerateOptions,
   type GenerationEnd,
+  GenerationError,
   type GenerationEvent,
-  generate as generated,
-  type Prompt
+  type Prompt,
+  type TextOptions
 } from "../generation/index.ts"
 import type { Writing } from "../kinds/index.ts"
 import { readsStdin, textsGiven } from "./dialogue.ts"
@@ -22,7 +23,7 @@ import { tell, userError, writeResult } from "./output.ts"
 import { callLine, openWriter, optionsOf, schemaConstraint, toolsOf, type Writer } from "./writing.ts"
 
 /** Number of prompts to continue together: reading the weights once serves all of them. */
-const BATCH_SIZE = 8
+const TOGETHER = 32
 
 const line = (
   prompt: string,
@@ -38,51 +39,59 @@ const line = (
 /** Formats a part of an answer for a terminal. */
 const shownEvent = (event: CallEvent): string => (event.kind === "text" ? event.text : callLine(event.call))
 
+/** A text to continue; `thinking`: its prompt begins the model's reasoning. */
+export interface PrintedPrompt {
+  readonly text: string
+  readonly thinking: boolean
+}
+
 /**
- * Prints events. Texts are printed in the order of their prompts: the first incomplete one while it is generated. `thinking`: prompts that
- * begin the model's reasoning.
+ * Prints events. Texts are printed in the order of their prompts, to which more may be added: the first incomplete one while it is generated.
  */
-export const printed = (
-  prompts: ReadonlyArray<string>,
-  json: boolean,
-  use?: ToolUse,
-  thinking: ReadonlyArray<boolean> = prompts.map(() => false)
-) => {
-  const waiting = prompts.map((): Array<string> => [])
-  const readers = thinking.map((isThinking) => use?.reader({ thinking: isThinking }))
+export const printed = (prompts: ReadonlyArray<PrintedPrompt>, json: boolean, use?: ToolUse) => {
+  const waiting = new Map<number, Array<string>>()
+  const readers = new Map<number, ReturnType<ToolUse["reader"]>>()
   const ended = new Set<number>()
   let current = 0
+  const readerOf = (prompt: number) => {
+    if (use !== undefined && !readers.has(prompt)) readers.set(prompt, use.reader(prompts[prompt]!))
+    return readers.get(prompt)
+  }
   const textOf = (event: GenerationEvent): string => {
-    if (json) return event.kind === "end" ? line(prompts[event.prompt]!, event, use, thinking[event.prompt]!) : ""
-    const reader = readers[event.prompt]
+    const { text, thinking } = prompts[event.prompt]!
+    if (json) return event.kind === "end" ? line(text, event, use, thinking) : ""
+    const reader = readerOf(event.prompt)
     if (event.kind === "end") return `${(reader?.end() ?? []).map(shownEvent).join("")}\n`
     return reader === undefined ? event.text : reader.push(event.text).map(shownEvent).join("")
   }
   return (event: GenerationEvent): string => {
-    waiting[event.prompt]!.push(textOf(event))
+    waiting.set(event.prompt, [...(waiting.get(event.prompt) ?? []), textOf(event)])
     if (event.kind === "end") ended.add(event.prompt)
     let text = ""
     while (current < prompts.length) {
-      text += waiting[current]!.splice(0).join("")
-      if (!ended.has(current)) break
+      text += (waiting.get(current) ?? []).join("")
+      waiting.delete(current)
+      if (!ended.delete(current)) break
+      readers.delete(current)
       current += 1
     }
     return text
   }
 }
 
-/** Returns prompts unchanged, or as user messages for a model trained on conversations. */
-const promptsOf = (
+/** Returns a prompt unchanged, or as a user message for a model trained on conversations. */
+const promptOf = (
   { adapted, chat, system }: Writing,
-  texts: ReadonlyArray<string>,
+  text: string,
   plain: boolean,
   tools: ReadonlyArray<Tool>
-) =>
+): Effect.Effect<Prompt, ConversationError> =>
   (chat || tools.length > 0) && !plain
-    ? Effect.flatMap(conversation(adapted.model.tokenizer, { system, tools }), (start) =>
-        Effect.forEach(texts, (text): Effect.Effect<Prompt, ConversationError> => start.say("user", text).prompt)
+    ? Effect.flatMap(
+        conversation(adapted.model.tokenizer, { system, tools }),
+        (start) => start.say("user", text).prompt
       )
-    : Effect.succeed<ReadonlyArray<Prompt>>(texts)
+    : Effect.succeed(text)
 
 /** Rejects sampling options for continuations in models that generate a text from another, and vice versa. */
 const refused = ({
@@ -156,27 +165,40 @@ const continued = (
     }
     const use = yield* toolsOf(tools, tokenizer)
     const constraint = yield* schemaConstraint(schema, tokenizer)
-    const options: GenerateOptions = {
-      ...optionsOf(writingFlags),
+    const { base, ...settings } = optionsOf(writingFlags)
+    const options: TextOptions = {
+      ...settings,
       ...(constraint === undefined ? {} : { constraint }),
       special: use !== undefined
     }
-    const { texts, size } = yield* textsOf(prompts, BATCH_SIZE)
+    const { texts, size } = yield* textsOf(prompts, TOGETHER)
+    const batch = yield* batchScheduler(adapted, { texts: size, base: base === true })
+    const joined: Array<PrintedPrompt> = []
+    const next = printed(joined, json, use)
     yield* texts.pipe(
-      Stream.grouped(size),
       Stream.zipWithIndex,
-      Stream.runForEach(([batch, i]) =>
-        Effect.flatMap(promptsOf(writing, batch, plain, use?.tools ?? []), (ids) => {
-          const thinking = ids.map((prompt) => typeof prompt !== "string" && endsThinking(tokenizer, prompt))
-          const next = printed(batch, json, use, thinking)
-          return generated(adapted, ids, { ...options, first: i * size }).pipe(
-            Stream.runForEach((event) => writeResult(next(event)))
-          )
+      Stream.mapEffect(([text, first]) =>
+        Effect.map(promptOf(writing, text, plain, use?.tools ?? []), (prompt) => {
+          joined.push({ text, thinking: typeof prompt !== "string" && endsThinking(tokenizer, prompt) })
+          return { prompt, first }
         })
       ),
+      Stream.flatMap(
+        ({ prompt, first }) =>
+          batch.submit(prompt, { ...options, first }).pipe(
+            Stream.map((event) => ({ ...event, prompt: first })),
+            Stream.mapError((error) =>
+              error._tag !== "GenerationError" || (first === 0 && prompts.length === 1)
+                ? error
+                : new GenerationError({ problems: error.problems.map((problem) => `prompt ${first + 1}: ${problem}`) })
+            )
+          ),
+        { concurrency: size }
+      ),
+      Stream.runForEach((event) => writeResult(next(event))),
       ofDevice
     )
-  })
+  }).pipe(Effect.scoped)
 
 export const generate = (flags: Given<typeof generateFlags>) =>
   Effect.gen(function* () {

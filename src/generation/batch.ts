@@ -206,7 +206,8 @@ export const batchScheduler = (
         const width = logits.length / places
         for (const [i, row] of rows.entries()) {
           const after = logits.subarray(i * width, (i + 1) * width)
-          const choice = !row.gone && after.every(Number.isFinite) ? choiceAfter(row.writer, after, row.settings) : undefined
+          const choice =
+            !row.gone && after.every(Number.isFinite) ? choiceAfter(row.writer, after, row.settings) : undefined
           choices.set(row, choice === undefined ? notFinite : choice === null ? impossible : Effect.succeed(choice))
         }
         return choices
@@ -284,9 +285,7 @@ export const batchScheduler = (
       const pass = passOver(steps, parts)
       const [ahead, whole] = [parts.filter(isLong), parts.filter((row) => !isLong(row))]
       const advanced =
-        steps.length + whole.length > 0
-          ? advance([...steps, ...whole], pass)
-          : turn(Effect.sync(() => readOnly(pass)))
+        steps.length + whole.length > 0 ? advance([...steps, ...whole], pass) : turn(Effect.sync(() => readOnly(pass)))
       return Effect.andThen(advanced, () => {
         for (const row of ahead) row.unread = row.unread.slice(PART)
         return Effect.yieldNow
@@ -389,7 +388,10 @@ export const generateAll = (
     return yield* Effect.forEach(
       all,
       ({ options }, i) =>
-        Effect.map(Stream.runCollect(batch.submit(ids.success[i]!, options)), (events) => events.at(-1) as GenerationEnd),
+        Effect.map(
+          Stream.runCollect(batch.submit(ids.success[i]!, options)),
+          (events) => events.at(-1) as GenerationEnd
+        ),
       { concurrency: "unbounded" }
     )
   }).pipe(Effect.scoped)

@@ -97,7 +97,11 @@ export const rowCache = (multiple = 1): RowCache => {
     const moved = (x: Tensor2D) =>
       tf.tidy(() => {
         const held = tf.slice(byRow(x, layer.slots), [0, 0, 0], [heldSlots, heldPlaces, -1])
-        const free: Array<[number, number]> = [[0, slots.length - heldSlots], [0, places - heldPlaces], [0, 0]]
+        const free: Array<[number, number]> = [
+          [0, slots.length - heldSlots],
+          [0, places - heldPlaces],
+          [0, 0]
+        ]
         return tf.keep(flat(tf.pad(held, free)))
       })
     const grown = { k: moved(layer.k), v: moved(layer.v), slots: slots.length, places }
@@ -146,8 +150,7 @@ export const rowCache = (multiple = 1): RowCache => {
       const spread = ints(queryOf.map((query) => (query < 0 ? steps.length : query)))
       const querySegments = ints(queryOf.map((query) => (query < 0 ? -1 : 0)))
       const gathered = ints(steps)
-      const put = (into: Tensor2D, fresh: Tensor2D) =>
-        tf.keep(putRows(into, rowsOf(fresh, 0, rows.length), { rows }))
+      const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, rowsOf(fresh, 0, rows.length), { rows }))
       return (layer, q, k, v, { window, ...heads }) => {
         const held = sized(layers[layer], k.shape[1])
         const now = { ...held, k: put(held.k, k), v: put(held.v, v) }

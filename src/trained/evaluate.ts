@@ -28,9 +28,9 @@ import type { RunPlan } from "../../schemas/index.ts"
 import type { CausalContent, CausalSplit, ToolCall } from "../data/causal/index.ts"
 import { AskedSplit, LeakListener } from "../data/index.ts"
 import { ofDevice } from "../device/device.ts"
-import { type GenerateOptions, type GenerationEnd, GenerationError, generate } from "../generation/index.ts"
+import { type GenerateOptions, type GenerationEnd, GenerationError, generateAll } from "../generation/index.ts"
 import type { CausalModel } from "../models/causal/index.ts"
-import { inRounds, json } from "../ranks/index.ts"
+import { inRounds, json, Ranks } from "../ranks/index.ts"
 import { evaluateSplit, notice, Progress } from "../run/index.ts"
 import { type CallCounts, type CallOutcome, callCounts, judgeCalls } from "./judge-calls.ts"
 import { type TypedCounts, type TypedOutcome, typedCounts, typedJudge } from "./judge-typed.ts"
@@ -137,7 +137,7 @@ export interface GeneratedScoreOptions<E, R> extends Omit<GenerateOptions, "firs
   readonly constrained?: boolean
   /** number of rows, from the first; default: all */
   readonly rows?: number
-  /** number of answers to generate together; default 8 */
+  /** most answers to generate together; default 32 */
   readonly batchSize?: number
   /** called with the number of rows completed */
   readonly done?: (rows: number) => Effect.Effect<void>
@@ -177,7 +177,7 @@ export const generatedScores = <E = never, R = never>(
     schema,
     constrained = false,
     rows = split.rows,
-    batchSize = 8,
+    batchSize = 32,
     done,
     ...options
   }: GeneratedScoreOptions<E, R> = {}
@@ -188,11 +188,14 @@ export const generatedScores = <E = never, R = never>(
     if (typed !== undefined && "broken" in typed) return yield* new GenerationError({ problems: [typed.broken] })
     const ask = questions(adapted, { constrained, ...(schema === undefined ? {} : { schema }) })
     const count = Math.min(rows, split.rows)
+    const { size: ranks } = yield* Ranks
+    // few rows are divided among all ranks
+    const together = Math.max(1, Math.min(batchSize, Math.ceil(count / ranks)))
     const answers: Array<ScoredAnswer> = []
     const outcomes: Array<{ readonly outcome: CallOutcome; readonly expected: boolean }> = []
     const batchAt = (start: number) =>
       Effect.gen(function* () {
-        const size = Math.min(batchSize, count - start)
+        const size = Math.min(together, count - start)
         const rows = yield* split.read(Array.from({ length: size }, (_, i) => start + i))
         return { start, rows: size, questions: yield* ask(rows) }
       })
@@ -216,10 +219,10 @@ export const generatedScores = <E = never, R = never>(
         read += rows
         if (done !== undefined) yield* done(read)
       })
-    yield* Stream.range(0, Math.ceil(count / batchSize) - 1).pipe(
+    yield* Stream.range(0, Math.ceil(count / together) - 1).pipe(
       // one at a time, so that rows are read on demand
       Stream.rechunk(1),
-      Stream.mapEffect((i) => batchAt(i * batchSize)),
+      Stream.mapEffect((i) => batchAt(i * together)),
       inRounds({
         compute: ({ start, questions }) => textsOf(adapted, questions, { ...options, first: start }),
         as: json<ReadonlyArray<Ended>>(),
@@ -247,38 +250,28 @@ interface Asking {
 
 type Ended = Pick<GenerationEnd, "text" | "finish">
 
-/** Generates an answer to each prompt, in their order. Prompts with individual constraints are answered one by one. */
-const textsOf = (adapted: Adapted<CausalModel>, questions: ReadonlyArray<Question>, options: GenerateOptions) =>
-  Effect.gen(function* () {
-    const first = options.first ?? 0
-    const ends: Array<Ended> = []
-    for (const { from, to } of alike(questions)) {
-      const { constraint, use } = questions[from]!
-      const generated = generate(
-        adapted,
-        questions.slice(from, to).map(({ prompt }) => prompt),
-        {
+/** Generates an answer to each prompt, in their order. */
+const textsOf = (
+  adapted: Adapted<CausalModel>,
+  questions: ReadonlyArray<Question>,
+  { first = 0, base = false, turn: _turn, promptCache: _cache, ...options }: GenerateOptions
+) =>
+  Effect.map(
+    generateAll(
+      adapted,
+      questions.map(({ prompt, constraint, use }, i) => ({
+        prompt,
+        options: {
           ...options,
-          first: first + from,
+          first: first + i,
           special: use !== undefined,
           ...(constraint === undefined ? {} : { constraint })
         }
-      ).pipe(Stream.filter((event): event is GenerationEnd => event.kind === "end"))
-      const all = yield* Stream.runCollect(generated)
-      ends.push(...all.toSorted((a, b) => a.prompt - b.prompt).map(({ text, finish }) => ({ text, finish })))
-    }
-    return ends
-  })
-
-/** Returns ranges of consecutive questions with the same constraint and use of tools. */
-const alike = (questions: ReadonlyArray<Question>): ReadonlyArray<{ readonly from: number; readonly to: number }> => {
-  const borders = questions.flatMap(({ constraint, use }, i) => {
-    const before = questions[i - 1]
-    const same = before?.constraint === constraint && (before?.use === undefined) === (use === undefined)
-    return before !== undefined && same ? [] : [i]
-  })
-  return borders.map((from, i) => ({ from, to: borders[i + 1] ?? questions.length }))
-}
+      })),
+      { base, texts: Math.max(1, questions.length) }
+    ),
+    (ends): ReadonlyArray<Ended> => ends.map(({ text, finish }) => ({ text, finish }))
+  )
 
 export interface GeneratedReport extends GeneratedScores {
   /** split that the rows belong to */

@@ -3,16 +3,9 @@
  * and which of the two is better, asked in both orders.
  */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { type Device, ofDevice } from "../device/device.ts"
 import type { DeviceError } from "../device/index.ts"
-import {
-  type ConversationError,
-  conversation,
-  type GenerationEnd,
-  type GenerationError,
-  generate
-} from "../generation/index.ts"
+import { type ConversationError, conversation, type GenerationError, generateAll } from "../generation/index.ts"
 import {
   type AnsweredDialogue,
   answerDialogues,
@@ -95,11 +88,9 @@ export const judgeDialogues = (
             const prompts = yield* Effect.forEach(conversations.slice(start, start + BATCH), (messages) =>
               Effect.flatMap(conversation(adapted.model.tokenizer, { messages }), ({ prompt }) => prompt)
             )
-            const ends = yield* generate(adapted, prompts, { base, maxNewTokens }).pipe(
-              Stream.filter((event): event is GenerationEnd => event.kind === "end"),
-              Stream.runCollect
-            )
-            texts.push(...ends.toSorted((a, b) => a.prompt - b.prompt).map(({ text }) => text.trim()))
+            const asked = prompts.map((prompt) => ({ prompt, options: { maxNewTokens } }))
+            const ends = yield* generateAll(adapted, asked, { base })
+            texts.push(...ends.map(({ text }) => text.trim()))
             answers += ends.length
             yield* done(answers, 4 * dialogues.length)
           }

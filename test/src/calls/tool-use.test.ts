@@ -119,9 +119,9 @@ describe("a prompt that ends within reasoning", () => {
       tokensPerSecond: null
     } as const
     const events = [{ kind: "text", prompt: 0, text }, end] as const
-    const shown = events.map(printed(["x"], false, found(), [true])).join("")
+    const shown = events.map(printed([{ text: "x", thinking: true }], false, found())).join("")
     expect(shown).toBe(`${call}</think>→ clock {"zone":"UTC"}\n\n`)
-    expect(JSON.parse(events.map(printed(["x"], true, found(), [true])).join(""))).toMatchObject({
+    expect(JSON.parse(events.map(printed([{ text: "x", thinking: true }], true, found())).join(""))).toMatchObject({
       text: "",
       calls: [clock]
     })

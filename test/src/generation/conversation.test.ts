@@ -118,9 +118,10 @@ test("texts that are written together are printed one behind another", () => {
     text(2, "c"),
     end(2, "Cc")
   ]
-  const plain = printed(["x", "y", "z"], false)
+  const xyz = ["x", "y", "z"].map((text) => ({ text, thinking: false }))
+  const plain = printed(xyz, false)
   expect(events.map(plain)).toEqual(["", "A", "", "", "a", "\nB\nC", "c", "\n"])
-  const json = printed(["x", "y", "z"], true)
+  const json = printed(xyz, true)
   const lines = events.map(json).join("").trim().split("\n")
   expect(lines.map((line) => JSON.parse(line))).toEqual(
     [
