@@ -43,6 +43,21 @@ describeOnEach((backend) => {
     })
   }
 
+  for (const rows of [[4, 0, 8, 2], [3, 5, 7, 1, 9], [6]]) {
+    test(`groups of two rows at ${rows.join(", ")}`, async () => {
+      const [old, added] = [normals(11 * 8, "into"), normals(rows.length * 2 * 8, "fresh")].map((x) =>
+        Float32Array.from(x)
+      )
+      const into = tf.tidy(() => tf.add<tf.Tensor2D>(tf.tensor2d(old!, [11, 8]), 0))
+      const fresh = tf.tensor2d(added!, [rows.length * 2, 8])
+      const out = putRows(into, fresh, { rows })
+      const expected = old!.slice()
+      for (const [group, row] of rows.entries()) expected.set(added!.subarray(group * 16, group * 16 + 16), row * 8)
+      expect(Float32Array.from(await out.data())).toEqual(expected)
+      tf.dispose([out, fresh])
+    })
+  }
+
   test("one tensor goes in and one comes out", () =>
     expectNoLeak(() => {
       const fresh = tf.ones<tf.Rank.R2>([1, 4])
