@@ -11,14 +11,14 @@ const putRows = variants((type: VectorType) =>
   program({
     name: "PutRows",
     buffers: { fresh: read(type), into: write(type) },
-    // from, size: vectors of fresh; count: of a group; places: from one group to the next in into; at: before the first that is written
-    words: { from: "u32", size: "u32", count: "u32", places: "u32", at: "u32" },
+    // begin, size: vectors of fresh; count: of a group; places: from one group to the next in into; at: before the first that is written
+    words: { begin: "u32", size: "u32", count: "u32", places: "u32", at: "u32" },
     workgroup: WORKGROUP,
     body: `${overVectors(type)}
 fn kernel(group: u32, local: u32) {
   let i = group * ${WORKGROUP}u + local;
   if (i >= words.size) { return; }
-  into[i / words.count * words.places + words.at + i % words.count] = fresh[words.from + i];
+  into[i / words.count * words.places + words.at + i % words.count] = fresh[words.begin + i];
 }`
   })
 )
@@ -41,7 +41,7 @@ export const putRowsOnWebgpu = (
     engine.run(
       putRows(type),
       { fresh, into },
-      { from: first * count, size, count, places: distance * row, at: rows[first]! * row },
+      { begin: first * count, size, count, places: distance * row, at: rows[first]! * row },
       groupsFor(size, WORKGROUP)
     )
   }
