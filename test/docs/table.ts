@@ -286,7 +286,7 @@ export const table: Readonly<Record<string, PageRow>> = {
       "python llama.cpp/": others,
       "llama-completion": others
     },
-    programs: { evaluateGenerated: smollm2, "Generation.promptCache": smollm2 }
+    programs: { evaluateGenerated: smollm2, "Generation.promptCache": smollm2, "Generation.generateAll": smollm2 }
   },
   "docs/clip.md": {
     given: { "photos.json": { block: '"kind": "zero-shot"' } },

@@ -76,7 +76,17 @@ const gradeOf = (text: string): number | undefined => {
   return grade >= 1 && grade <= 10 ? grade : undefined
 }
 
-/** Grades a conversation. `rubric`: what the judge looks at; default `RUBRIC`. */
+/**
+ * Grades a conversation. `rubric`: what the judge looks at; default `RUBRIC`.
+ *
+ * @example
+ * import { Effect } from "effect"
+ * import { grade, judgeLayer } from "tfjs-lora-pro/scoring"
+ *
+ * const judged = grade([{ question: "What is 15 % of 240?", answer: "36." }]).pipe(
+ *   Effect.provide(judgeLayer({ address: "http://127.0.0.1:8080/v1", model: "a-judge", key: undefined }))
+ * )
+ */
 export const grade = (
   turns: ReadonlyArray<JudgedTurn>,
   rubric: string = RUBRIC
