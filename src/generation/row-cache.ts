@@ -83,7 +83,7 @@ export const rowCache = (multiple = 1): RowCache => {
     places = 0
   }
   const freeSlot = () => {
-    const free = slots.findIndex((slot) => slot === undefined)
+    const free = slots.indexOf(undefined)
     return free < 0 ? slots.length : free
   }
   /** The layer with all slots and places, what it holds included. */
