@@ -34,6 +34,7 @@ import {
 import { sharedIdentity, sharedPart } from "./shared-parts.ts"
 import { joinPair, pairTemplate } from "./text-pairs.ts"
 import { buildTokenizer, checkIds, type Fields, shown } from "./tokenizer-json.ts"
+import { wordEncoder } from "./words.ts"
 
 /** Options for loading an encoder with a head. */
 export interface LoadOptions extends LoadFolderOptions {
@@ -171,11 +172,13 @@ const wrap = (
 ): Tokenizer => {
   const after = trailingSpecialTokens(library)
   const template = once(() => pairTemplate(library, json["post_processor"], tokenTypes))
-  const encodePair = (text: string, pair: string, maxLength: number): Encoding => {
-    const texts = [text, pair].map((one) => library.encode(one, { add_special_tokens: false }).ids)
-    for (const ids of texts) checkIds(ids, largestId)
-    return joinPair(template(), texts[0]!, texts[1]!, maxLength)
+  const bareIds = (text: string): ReadonlyArray<number> => {
+    const { ids } = library.encode(text, { add_special_tokens: false })
+    checkIds(ids, largestId)
+    return ids
   }
+  const encodePair = (text: string, pair: string, maxLength: number): Encoding =>
+    joinPair(template(), bareIds(text), bareIds(pair), maxLength)
   const encode = (text: string, maxLength: number, pair?: string): Encoding => {
     if (pair !== undefined) return encodePair(text, pair, maxLength)
     const { ids, token_type_ids: typeIds } = library.encode(text, { return_token_type_ids: true })
@@ -185,7 +188,13 @@ const wrap = (
     return { ids: cut(ids, maxLength, after), typeIds: cut(types, maxLength, after) }
   }
   for (const probe of probes) encode(probe, 16)
-  return { padId, vocabularySize: largestId + 1, encode, unknownId: findUnknownId(library, json["model"]) }
+  return {
+    padId,
+    vocabularySize: largestId + 1,
+    encode,
+    encodeWords: wordEncoder(library, bareIds),
+    unknownId: findUnknownId(library, json["model"])
+  }
 }
 
 /** Of a Unigram model its index, of the others their token's. */

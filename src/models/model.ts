@@ -161,6 +161,12 @@ export interface Encoding {
   readonly typeIds: ReadonlyArray<number>
 }
 
+/** Tokens of words, or of a window of them, with special tokens. */
+export interface WordEncoding extends Encoding {
+  /** index of each token's word; −1 for special tokens */
+  readonly words: ReadonlyArray<number>
+}
+
 /** Tokenizer of a text model, read from the `tokenizer.json` next to its weights. */
 export interface Tokenizer {
   /**
@@ -168,6 +174,15 @@ export interface Tokenizer {
    * first. Throws if the tokenizer does not support pairs.
    */
   readonly encode: (text: string, maxLength: number, pair?: string) => Encoding
+  /**
+   * Encodes words one by one, in windows of at most `maxLength` tokens of which neighbours share `stride` (default 0); absent: the tokenizer
+   * encodes only whole texts. Throws if a window has no room for words.
+   */
+  readonly encodeWords?: (
+    words: ReadonlyArray<string>,
+    maxLength: number,
+    stride?: number
+  ) => ReadonlyArray<WordEncoding>
   /** id of the padding token */
   readonly padId: number
   /** number of tokens in the vocabulary */
