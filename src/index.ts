@@ -36,6 +36,9 @@ export {
   mergeRun,
   predictFile,
   RunError,
-  type Score
+  type RunSuiteOptions,
+  runSuite,
+  type Score,
+  type SuiteReport
 } from "./trained/index.ts"
 export * as Training from "./training/index.ts"

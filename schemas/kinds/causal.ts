@@ -52,7 +52,7 @@ const columnOrTextExpected =
   "a column name, or a template with {column} placeholders, in which literal braces are doubled"
 
 /** A column, or a text with columns in it. */
-const columnOrText = (what: string) =>
+export const columnOrText = (what: string) =>
   text(
     columnOrTextExpected,
     `${what}: a column name, or a template with {column} placeholders, in which literal braces are doubled.`

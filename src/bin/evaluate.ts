@@ -2,13 +2,13 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
-import { cut, percent } from "../boundary/index.ts"
+import { percent } from "../boundary/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
 import { Device } from "../device/index.ts"
 import { readJsonFile } from "../files/index.ts"
 import type { EvaluationReport } from "../output/index.ts"
 import { Progress, spokenByFirst } from "../run/index.ts"
-import { type Columns, columnNames } from "../suggest/columns.ts"
+import { type Column, type Columns, columnDescriptions, columnNames, flagOf } from "../suggest/columns.ts"
 import {
   type CallCounts,
   evaluateGenerated,
@@ -26,8 +26,9 @@ import { scoresText } from "../training/index.ts"
 import type { evaluateFlags, Given } from "./flags.ts"
 import { print, printJson, screen, userError } from "./output.ts"
 import { onFirstRank, onRanks } from "./ranks.ts"
+import { evaluateSuite } from "./suite.ts"
 import { evaluationLine, terminalListener } from "./terminal.ts"
-import { callLine } from "./writing.ts"
+import { callLine, oneLine } from "./writing.ts"
 
 export const evaluate = ({
   run: directory,
@@ -37,6 +38,13 @@ export const evaluate = ({
   schema,
   constrained,
   baseOnly,
+  suite,
+  rows,
+  shots,
+  samples,
+  temperature,
+  seed,
+  record,
   maxTokens,
   base,
   device,
@@ -45,6 +53,8 @@ export const evaluate = ({
   ...named
 }: Given<typeof evaluateFlags>) =>
   Effect.gen(function* () {
+    const suiteFlags = { rows, shots, samples, temperature, seed, record }
+    const generateFlags = { match, schema, constrained, baseOnly }
     const file = Option.getOrUndefined(data)
     const path = yield* Path.Path
     const fileName = file === undefined ? undefined : path.basename(file)
@@ -52,6 +62,21 @@ export const evaluate = ({
     const columns: Columns = Object.fromEntries(
       columnNames.flatMap((name) => Option.match(named[name], { onNone: () => [], onSome: (value) => [[name, value]] }))
     )
+    if (Option.isSome(suite)) {
+      const others = [...(generate ? ["--generate"] : []), ...set(generateFlags), ...set(named)]
+      if (others.length > 0) {
+        return yield* userError(
+          `found ${others.join(", ")} with --suite, which determines the questions and their scoring: remove them`
+        )
+      }
+      const options = { ...suiteFlags, base, maxTokens, data, json }
+      return yield* evaluateSuite(directory, suite.value, options)
+    }
+    if (set(suiteFlags).length > 0) {
+      return yield* userError(
+        `found ${set(suiteFlags).join(", ")} without --suite; add --suite NAME or a suite's file, since only suites have them`
+      )
+    }
     const foreign = yield* isAdapter(directory)
     if (foreign && file === undefined) {
       yield* userError(
@@ -69,7 +94,14 @@ export const evaluate = ({
       const run = yield* loadCausalRun(directory, from)
       const allowed = Option.isNone(schema) ? {} : { schema: yield* readJsonFile(schema.value) }
       const score = Option.match(match, { onNone: () => ({}), onSome: (name) => ({ score: matches[name] }) })
-      const options = { file, ...score, ...allowed, constrained, base: baseOnly, maxNewTokens: maxTokens }
+      const options = {
+        file,
+        ...score,
+        ...allowed,
+        constrained,
+        base: baseOnly,
+        maxNewTokens: Option.getOrElse(maxTokens, () => MAX_TOKENS)
+      }
       for (const report of yield* evaluateGenerated(run, options)) {
         yield* onFirstRank(
           json ? printJson({ ...report, ...rowsOf }) : print(answersText(report, fileName ?? report.split))
@@ -77,12 +109,7 @@ export const evaluate = ({
       }
       return
     }
-    const withoutEffect = [
-      ...(Option.isSome(match) ? ["--match"] : []),
-      ...(Option.isSome(schema) ? ["--schema"] : []),
-      ...(constrained ? ["--constrained"] : []),
-      ...(baseOnly ? ["--base-only"] : [])
-    ]
+    const withoutEffect = set(generateFlags)
     if (withoutEffect.length > 0) {
       return yield* userError(
         `found ${withoutEffect.join(", ")} without --generate; add --generate, since only generated answers are judged this way`
@@ -104,6 +131,18 @@ export const evaluate = ({
     Effect.provideService(Progress, terminalListener(screen)),
     onRanks
   )
+
+/** Returns the flags that were set, as typed on the command line. */
+const set = (flags: { readonly [name: string]: boolean | Option.Option<unknown> }): ReadonlyArray<string> =>
+  Object.entries(flags).flatMap(([name, value]) =>
+    value === true || (value !== false && Option.isSome(value)) ? [flagText(name)] : []
+  )
+
+const flagText = (name: string): string =>
+  `--${Object.hasOwn(columnDescriptions, name) ? flagOf(name as Column) : name.replaceAll(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`)}`
+
+/** Tokens of a generated answer without a suite. */
+const MAX_TOKENS = 128
 
 /** Metrics of `--match`. */
 const matches = { exact: exactMatch, number: finalNumber } as const
@@ -133,11 +172,6 @@ const answersText = ({ rows, score, answers, calls, typed }: GeneratedReport, ro
 
 const expectedText = (text: string, calls: ReadonlyArray<ToolCall> = []): string =>
   [oneLine(text), ...calls.map((call) => callLine(call).trim())].filter((part) => part !== "").join(" ")
-
-/** Maximum characters of an answer to print. */
-const LINE = 160
-
-const oneLine = (text: string): string => cut(text.trim().replaceAll(/\s*\n\s*/g, " ↵ "), LINE)
 
 const callsText = (counts: CallCounts): string => {
   const { expected, others, right, wrongNames, wrongArguments, malformed, missing, uninvited } = counts

@@ -207,7 +207,37 @@ export const evaluateFlags = {
     "with --generate: restrict answers to calls and values that the row's tools and --schema allow"
   ),
   baseOnly: flag("base-only", "with --generate: use the base model without the adapter"),
-  maxTokens,
+  suite: optionalText(
+    "suite",
+    "language models only: ask the run and its base model the rows of a suite, and score the answers: gsm8k, gsm8k-zero-shot, or a .json file",
+    "NAME|FILE"
+  ),
+  rows: count("rows").pipe(
+    Flag.withDescription("with --suite: number of rows to ask, from the first (default: all)"),
+    Flag.optional
+  ),
+  shots: count("shots", 0).pipe(
+    Flag.withDescription("with --suite: number of solved rows to show before each question (default: the suite's)"),
+    Flag.optional
+  ),
+  samples: count("samples").pipe(
+    Flag.withDescription("with --suite: answers to each row, which need --temperature (default: 1)"),
+    Flag.optional
+  ),
+  temperature: number("temperature", (n) => n >= 0, "a number of at least 0").pipe(
+    Flag.withDescription("with --suite: 0: the most probable token; higher: more random (default: 0)"),
+    Flag.optional
+  ),
+  seed: count("seed", 0).pipe(Flag.withDescription("with --suite: seed of the samples (default: 0)"), Flag.optional),
+  record: optionalText(
+    "record",
+    "with --suite: JSONL file for the answers; those on record are not generated again, so a stopped evaluation continues",
+    "FILE"
+  ),
+  maxTokens: count("max-tokens").pipe(
+    Flag.withDescription("maximum number of tokens per text (default: 128, or the suite's)"),
+    Flag.optional
+  ),
   base,
   device,
   threads: threadsOrAuto,

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import { type Adapted, unadapted } from "../../adapters/index.ts"
+import { cut } from "../boundary/index.ts"
 import { type ToolUse, toolUse } from "../calls/index.ts"
 import { type Constraint, constraintOf } from "../constraint/index.ts"
 import { type ToolCall, toolsIn } from "../data/causal/index.ts"
@@ -98,3 +99,9 @@ export const schemaConstraint = (file: Option.Option<string>, tokenizer: CausalT
 /** Formats a call as a line: `set_light {"room": "kitchen"}`. */
 export const callLine = ({ name, arguments: callArguments }: ToolCall): string =>
   `→ ${name} ${JSON.stringify(callArguments)}\n`
+
+/** Maximum characters of an answer to print. */
+const LINE = 160
+
+/** Formats an answer as a line, shortened if it is long. */
+export const oneLine = (text: string): string => cut(text.trim().replaceAll(/\s*\n\s*/g, " ↵ "), LINE)

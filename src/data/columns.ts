@@ -6,6 +6,7 @@ import { parseBoundedJson } from "../files/index.ts"
 /** A row before validation: column values of unknown type, by name. */
 export type Fields = { readonly [name: string]: unknown }
 
+/** Checks whether a value is an object of columns: neither null nor a list. */
 export const isFields = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 

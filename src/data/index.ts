@@ -24,7 +24,17 @@ export {
   tooManyLabels,
   unseenLabels
 } from "./classification.ts"
-export { type Broken, type Fields, isBroken, kindOf, missingColumn, stringField } from "./columns.ts"
+export { columnText } from "./column-text.ts"
+export {
+  type Broken,
+  type Fields,
+  isBroken,
+  isFields,
+  kindOf,
+  missingColumn,
+  notAnObject,
+  stringField
+} from "./columns.ts"
 export {
   DataError,
   dataError,

@@ -374,12 +374,18 @@ export interface Asked {
   readonly options?: TextOptions
 }
 
+/** Options for generating a text for each of many prompts. */
+export interface GenerateAllOptions<E = never, R = never> extends BatchOptions {
+  /** called when a text has ended, with its index; default: nothing is called */
+  readonly ended?: (index: number, end: GenerationEnd) => Effect.Effect<void, E, R>
+}
+
 /** Generates a text for each prompt together, in their order. Fails with the problems of all prompts before the first token. */
-export const generateAll = (
+export const generateAll = <E = never, R = never>(
   adapted: Adapted<CausalModel>,
   all: ReadonlyArray<Asked>,
-  options: BatchOptions = {}
-): Effect.Effect<ReadonlyArray<GenerationEnd>, TextError, Device> =>
+  { ended = () => Effect.void, ...options }: GenerateAllOptions<E, R> = {}
+): Effect.Effect<ReadonlyArray<GenerationEnd>, TextError | E, Device | R> =>
   Effect.gen(function* () {
     const prompts = all.map(({ prompt }) => prompt)
     const ids = promptIds(adapted.model, prompts)
@@ -388,9 +394,9 @@ export const generateAll = (
     return yield* Effect.forEach(
       all,
       ({ options }, i) =>
-        Effect.map(
-          Stream.runCollect(batch.submit(ids.success[i]!, options)),
-          (events) => events.at(-1) as GenerationEnd
+        Stream.runCollect(batch.submit(ids.success[i]!, options)).pipe(
+          Effect.map((events) => events.at(-1) as GenerationEnd),
+          Effect.tap((end) => ended(i, end))
         ),
       { concurrency: "unbounded" }
     )

@@ -28,6 +28,7 @@ export {
   type BatchOptions,
   type BatchScheduler,
   batchScheduler,
+  type GenerateAllOptions,
   generateAll,
   type TextError,
   type TextOptions

@@ -32,6 +32,7 @@ import { type GenerateOptions, type GenerationEnd, GenerationError, generateAll 
 import type { CausalModel } from "../models/causal/index.ts"
 import { inRounds, json, Ranks } from "../ranks/index.ts"
 import { evaluateSplit, notice, Progress } from "../run/index.ts"
+import { lastNumber } from "../scoring/index.ts"
 import { type CallCounts, type CallOutcome, callCounts, judgeCalls } from "./judge-calls.ts"
 import { type TypedCounts, type TypedOutcome, typedCounts, typedJudge } from "./judge-typed.ts"
 import type { LoadedRun } from "./load-run.ts"
@@ -157,12 +158,6 @@ export const rightAnswer: Score = (answer) => {
 export const finalNumber: Score = ({ text, expected }) => {
   const [actual, right] = [lastNumber(text), lastNumber(expected)]
   return Effect.succeed(actual !== undefined && actual === right ? 1 : 0)
-}
-
-/** Returns the last number of a text; groups of thousands may have commas. */
-const lastNumber = (text: string): number | undefined => {
-  const digits = text.match(/-?\d+(?:,\d{3})*(?:\.\d+)?/g)?.at(-1)
-  return digits === undefined ? undefined : Number(digits.replaceAll(",", ""))
 }
 
 /**

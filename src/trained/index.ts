@@ -36,3 +36,14 @@ export {
 export { type MergeOptions, type MergeReport, mergeLoaded, mergeRun, writeMergedRun } from "./merge-run.ts"
 export { columnsSaid, openPredicted, type PredictedRow, predictedRows, predictFile } from "./predict-file.ts"
 export { RunError } from "./run-identity.ts"
+export {
+  type AnsweringModel,
+  type RunSuiteOptions,
+  runSuite,
+  type SuiteAnswer,
+  type SuiteMetric,
+  type SuiteRecord,
+  type SuiteReport,
+  SuiteText,
+  suiteIdentity
+} from "./run-suite.ts"

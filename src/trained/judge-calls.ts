@@ -1,6 +1,7 @@
 /** Compares the tool calls of an answer with the expected ones, ignoring the order of keys and of parallel calls. */
 import type { ToolUse } from "../calls/index.ts"
 import type { ToolCall } from "../data/causal/index.ts"
+import { canonical } from "../scoring/index.ts"
 
 /** Outcome of a row's tool calls. */
 export type CallOutcome =
@@ -32,14 +33,6 @@ export interface CallCounts {
   readonly missing: number
   readonly uninvited: number
 }
-
-/** Returns a value as JSON with sorted keys. */
-export const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_, member: unknown) =>
-    typeof member === "object" && member !== null && !Array.isArray(member)
-      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : member
-  )
 
 const sorted = (calls: ReadonlyArray<ToolCall>, of: (call: ToolCall) => unknown): string =>
   canonical(calls.map((call) => canonical(of(call))).sort())

@@ -4,7 +4,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaRepresentation from "effect/SchemaRepresentation"
 import { parseBoundedJson } from "../files/index.ts"
-import { canonical } from "./judge-calls.ts"
+import { canonical } from "../scoring/index.ts"
 
 /** Number of answers that a schema allows, and that equal the expected value. */
 export interface TypedCounts {

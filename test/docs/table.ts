@@ -395,6 +395,10 @@ export const table: Readonly<Record<string, PageRow>> = {
       ]
     }
   },
+  "docs/suites.md": {
+    given: { "runs/word-problems": { own: "a run of a language model" } },
+    programs: { "answers of at most ten words": smollm2 }
+  },
   "docs/first-run.md": {
     given: { "reviews.csv": reviews },
     instead: { "my-model$ bun install": [installs, registry] },

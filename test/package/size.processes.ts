@@ -98,7 +98,7 @@ import { adapt, layer } from "tfjs-lora-pro/browser"
 console.log(adapt, layer)`
 
 const pages = [
-  { name: "adapts a model in code, LoRA-Pro on wasm or WebGPU", page: code, own: 39_700, all: 81_000 },
+  { name: "adapts a model in code, LoRA-Pro on wasm or WebGPU", page: code, own: 39_800, all: 81_000 },
   { name: "adapts a LayersModel", page: layersModel, own: 71_000, all: 108_000 },
   { name: "trains a plan", page: plan, own: 80_000, all: 132_000 }
 ]

@@ -21,7 +21,7 @@ export {
 export { instructed } from "./content.ts"
 export { type RowEncoder, rowEncoder, specialPattern, tokenized } from "./encoder.ts"
 export { meanTokens, type RenderedSample, type TokenStatistics } from "./measure.ts"
-export { openai as messageIn } from "./messages.ts"
+export { messagesIn, openai as messageIn } from "./messages.ts"
 export {
   type CausalSplitDescription,
   type OpenedCausal,
