@@ -8,10 +8,11 @@
  * A text is the same alone, with others, after some of them left, and in any number of processes. Every sum that leads to a token of it has
  * an order that the text alone decides: in a product of at least two rows, each element is one sum over the same terms in the same order,
  * whatever the number of rows (`kernels/c/product.c`), and a token that is alone is computed twice; the parts of a prompt begin and end at
- * the same tokens; a text attends to keys in places of its own (`row-cache.ts`). On wasm and native these are the same bits. `generate`
- * computes the tokens of a single text with a kernel for one row, whose sums have another order: a token may differ where two are about
- * equally probable. So it may on WebGPU.
+ * the same tokens, and what a prompt begins with may be there from another one (`prefixes.ts`); a text attends to keys in places of its own
+ * (`row-cache.ts`). On wasm and native these are the same bits. `generate` computes the tokens of a single text with a kernel for one row,
+ * whose sums have another order: a token may differ where two are about equally probable. So it may on WebGPU.
  */
+import * as tf from "@tensorflow/tfjs-core"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -25,7 +26,7 @@ import type { CausalModel } from "../models/causal/index.ts"
 import { milliseconds } from "../progress/index.ts"
 import type { DeviceReadError } from "../tensors/index.ts"
 import { type Choice, choiceAfter, impossible, observed, type Pushed, pushedTo, tokensPerSecond } from "./choices.ts"
-import type { GenerationEnd, GenerationEvent } from "./generate.ts"
+import { type GenerationEnd, type GenerationEvent, turnsOf } from "./generate.ts"
 import {
   type GenerateOptions,
   GenerationError,
@@ -37,8 +38,9 @@ import {
   type Turn
 } from "./options.ts"
 import { nextLogits, nextTokens, type Pass, readOnly } from "./passes.ts"
+import { prefixes } from "./prefixes.ts"
 import { notFinite, read } from "./reading.ts"
-import { rowCache } from "./row-cache.ts"
+import { type KeysValues, rowCache } from "./row-cache.ts"
 import { type Writer, writer } from "./writer.ts"
 
 /** Options of a batch of texts. */
@@ -52,12 +54,20 @@ export interface BatchOptions {
   readonly cacheBytes?: number
   /** whether to use the base model without the adapter; default false */
   readonly base?: boolean
-  /** schedules each forward pass; default: passes run immediately */
-  readonly turn?: Turn
+  /**
+   * most tokens of prompts whose keys and values remain for prompts that begin alike; default 0. They are freed with the scope, during which
+   * weights must not change.
+   */
+  readonly keptTokens?: number
+  /** schedules each forward pass, over so many tokens of each client; default: passes run immediately */
+  readonly turn?: (tokens: ReadonlyMap<string, number>) => Turn
 }
 
 /** Options of one text of a batch. `first` is its index among all texts that share the seed. */
-export type TextOptions = Omit<GenerateOptions, "base" | "turn" | "promptCache">
+export interface TextOptions extends Omit<GenerateOptions, "base" | "turn" | "promptCache"> {
+  /** whose text it is: the prompts of clients are read in turn; default "" */
+  readonly client?: string
+}
 
 /** Errors of a text. */
 export type TextError = GenerationError | DeviceReadError | DeviceError
@@ -85,19 +95,27 @@ const CACHE_BYTES = 2 ** 30
 const PART = 128
 const READ = 256
 
-/** Whether a part leaves tokens of the row unread. */
-const isLong = ({ unread }: Row): boolean => unread.length > PART
+/**
+ * Fewer tokens than this attend in another order of sums (`kernels/c/attention.c`), others in the same, however they are divided. A divisor
+ * of `PART`: where a multiple of it is taken from another prompt, all tokens of both have the bits that they have when all are read.
+ */
+const FEW = 4
 
 /** A text of the batch. */
 interface Row {
   readonly prompt: ReadonlyArray<number>
   readonly settings: Settings
   readonly writer: Writer
+  readonly client: string
   readonly events: Queue.Queue<GenerationEvent, TextError | Cause.Done>
   /** most tokens that the text may have, its prompt included */
   readonly longest: number
   /** tokens that the cache does not hold yet */
   unread: ReadonlyArray<number>
+  /** number of tokens that were known before the first was chosen */
+  known: number
+  /** number of them whose keys and values were there */
+  cached: number
   /** of the cache; −1: it has none yet */
   slot: number
   /** when its first token was chosen, in milliseconds */
@@ -106,9 +124,15 @@ interface Row {
   gone: boolean
 }
 
+/** The next tokens of a row whose prompt is read. */
+interface RowPart {
+  readonly row: Row
+  readonly count: number
+}
+
 /**
  * Creates the generation of many texts with one model. The passes run in a fiber of the scope while there are texts; keys and values are freed
- * when the last text ends.
+ * when the last text ends, those that remain for other prompts with the scope.
  *
  * @example
  * import { Console, Effect, Stream } from "effect"
@@ -127,7 +151,13 @@ interface Row {
  */
 export const batchScheduler = (
   adaptedModel: Adapted<CausalModel>,
-  { texts = TEXTS, cacheBytes = CACHE_BYTES, base = false, turn = (pass) => pass }: BatchOptions = {}
+  {
+    texts = TEXTS,
+    cacheBytes = CACHE_BYTES,
+    base = false,
+    keptTokens = 0,
+    turn = () => (pass) => pass
+  }: BatchOptions = {}
 ): Effect.Effect<BatchScheduler, never, Device | Scope.Scope> =>
   Effect.gen(function* () {
     const { padMultiple, sync } = yield* Device
@@ -147,7 +177,15 @@ export const batchScheduler = (
           Effect.forEach([...queued, ...live], ({ events }) => Queue.shutdown(events))
         )
     )
+    const kept = yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        prefixes<ReadonlyArray<KeysValues>>(keptTokens, (layers) => tf.dispose(layers.flatMap(({ k, v }) => [k, v])))
+      ),
+      ({ dispose }) => Effect.sync(dispose)
+    )
     let working = false
+    /** clients by the latest part of a prompt that was read for them, the one that waits longest first */
+    const readers = new Set<string>()
 
     /** Rows that nobody waits for leave; rows that wait join, in their order, where there is room. */
     const exchange = () => {
@@ -164,12 +202,57 @@ export const batchScheduler = (
       }
     }
 
-    /** A pass over the next token of each row of `steps`, then the next part of each row of `parts`. */
-    const passOver = (steps: ReadonlyArray<Row>, parts: ReadonlyArray<Row>): Pass => {
+    /** Gives a row that has no keys and values those of a prompt that begins alike. */
+    const begin = (row: Row) => {
+      if (keptTokens === 0 || cache.length(row.slot) > 0) return
+      const found = kept.longest(turnsOf(model, row.unread.length), row.unread)
+      // the last token is read, since the next one follows from it
+      const count = Math.max(0, FEW * Math.floor(Math.min(found?.common ?? 0, row.unread.length - FEW) / FEW))
+      if (count === 0) return
+      cache.begin(row.slot, found!.held, count)
+      row.unread = row.unread.slice(count)
+      row.cached = count
+    }
+
+    /** Keeps the keys and values of a prompt that has been read. */
+    const keep = (row: Row) => {
+      const ids = [...row.prompt, ...row.writer.ids]
+      if (keptTokens > 0) kept.add(turnsOf(model, ids.length), ids, () => cache.copy(row.slot, ids.length))
+    }
+
+    /** Parts of a prompt end at multiples of `PART`, wherever they begin. */
+    const countOf = ({ slot, unread, known }: Row) => {
+      const length = cache.length(slot)
+      return Math.min(unread.length, length < known ? PART - (length % PART) : PART)
+    }
+
+    /** The next parts of prompts: of the client's whose turn it is, then of the others', for each of the text that came first. */
+    const partsOf = (rows: ReadonlyArray<Row>): ReadonlyArray<RowPart> => {
+      for (const { client } of rows) readers.add(client)
+      for (const client of [...readers]) if (!rows.some((row) => row.client === client)) readers.delete(client)
+      const ofClients = [...readers].map((client) => rows.filter((row) => row.client === client))
+      const deepest = ofClients.reduce((most, { length }) => Math.max(most, length), 0)
+      const inTurn = Array.from({ length: deepest }, (_, i) => ofClients.flatMap((own) => own.slice(i, i + 1))).flat()
+      const parts: Array<RowPart> = []
+      let tokens = 0
+      for (const row of inTurn) {
+        if (tokens >= READ) break
+        begin(row)
+        const count = countOf(row)
+        parts.push({ row, count })
+        tokens += count
+        readers.delete(row.client)
+        readers.add(row.client)
+      }
+      return parts
+    }
+
+    /** A pass over the next token of each row of `steps`, then each of `parts`. */
+    const passOver = (steps: ReadonlyArray<Row>, parts: ReadonlyArray<RowPart>): Pass => {
       // a product of one row has sums of another order than one of several
       const own = steps.length === 1 && parts.length === 0 ? [...steps, ...steps] : steps
-      const tokens = [...own, ...parts].flatMap((row) =>
-        row.unread.slice(0, PART).map((id, i) => ({ id, row, place: cache.length(row.slot) + i, i }))
+      const tokens = [...own.map((row) => ({ row, count: 1 })), ...parts].flatMap(({ row, count }) =>
+        row.unread.slice(0, count).map((id, i) => ({ id, row, place: cache.length(row.slot) + i, i }))
       )
       const asked = tokens.flatMap(({ row, i }, token) => (i === row.unread.length - 1 ? [token] : []))
       return {
@@ -181,7 +264,7 @@ export const batchScheduler = (
         attend: () =>
           cache.pass(
             own.map(({ slot }) => slot),
-            parts.map(({ slot, unread }) => ({ slot, count: Math.min(PART, unread.length) }))
+            parts.map(({ row: { slot }, count }) => ({ slot, count }))
           )
       }
     }
@@ -192,17 +275,17 @@ export const batchScheduler = (
     }
 
     /** Reads the next token of each row, all of whose unread tokens a pass takes. */
-    const chosen = (rows: ReadonlyArray<Row>, pass: Pass) =>
+    const chosen = (rows: ReadonlyArray<Row>, pass: Pass, inTurn: Turn) =>
       Effect.gen(function* () {
         const places = pass.asked!.length
         const choices = new Map<Row, Effect.Effect<Choice, GenerationError>>()
         if (rows.every(({ settings }) => needsNoLogits(settings))) {
-          const values = yield* turn(read(() => nextTokens(pass)))
+          const values = yield* inTurn(read(() => nextTokens(pass)))
           for (const [i, row] of rows.entries())
             choices.set(row, Number.isFinite(values[places + i]) ? Effect.succeed({ id: values[i]! }) : notFinite)
           return choices
         }
-        const logits = yield* turn(read(() => nextLogits(pass)))
+        const logits = yield* inTurn(read(() => nextLogits(pass)))
         const width = logits.length / places
         for (const [i, row] of rows.entries()) {
           const after = logits.subarray(i * width, (i + 1) * width)
@@ -214,9 +297,9 @@ export const batchScheduler = (
       })
 
     /** Takes the next token of each row, and gives its reader what became certain. */
-    const advance = (rows: ReadonlyArray<Row>, pass: Pass) =>
+    const advance = (rows: ReadonlyArray<Row>, pass: Pass, inTurn: Turn) =>
       Effect.gen(function* () {
-        const choices = yield* chosen(rows, pass)
+        const choices = yield* chosen(rows, pass, inTurn)
         const now = yield* milliseconds
         const ends: Array<readonly [Row, GenerationEnd]> = []
         for (const row of rows) {
@@ -226,6 +309,7 @@ export const batchScheduler = (
             yield* failed(row, choice.failure)
             continue
           }
+          if (row.began === null) keep(row)
           row.began ??= now
           row.unread = []
           const pushed = pushedTo(row.writer, choice.success, row.settings)
@@ -256,7 +340,7 @@ export const batchScheduler = (
             ids: [...written],
             finish,
             promptTokens: row.prompt.length,
-            cachedTokens: 0,
+            cachedTokens: row.cached,
             tokensPerSecond: tokensPerSecond(written, row.began === null ? null : now - row.began)
           }
         }
@@ -275,19 +359,18 @@ export const batchScheduler = (
     const round = Effect.suspend(() => {
       const writing = live.filter(({ unread, gone }) => !gone && unread.length > 0)
       const steps = writing.filter(({ unread }) => unread.length === 1)
-      let tokens = 0
-      const parts = writing.filter(({ unread: { length } }) => {
-        if (length === 1 || tokens >= READ) return false
-        tokens += Math.min(PART, length)
-        return true
-      })
+      const parts = partsOf(writing.filter(({ unread }) => unread.length > 1))
       if (writing.length === 0) return Effect.void
-      const pass = passOver(steps, parts)
-      const [ahead, whole] = [parts.filter(isLong), parts.filter((row) => !isLong(row))]
-      const advanced =
-        steps.length + whole.length > 0 ? advance([...steps, ...whole], pass) : turn(Effect.sync(() => readOnly(pass)))
+      const tokens = new Map<string, number>()
+      for (const { row, count } of [...steps.map((row) => ({ row, count: 1 })), ...parts])
+        tokens.set(row.client, (tokens.get(row.client) ?? 0) + count)
+      const [pass, inTurn] = [passOver(steps, parts), turn(tokens)]
+      const isLong = ({ row, count }: RowPart) => row.unread.length > count
+      const ahead = parts.filter(isLong)
+      const whole = [...steps, ...parts.filter((part) => !isLong(part)).map(({ row }) => row)]
+      const advanced = whole.length > 0 ? advance(whole, pass, inTurn) : inTurn(Effect.sync(() => readOnly(pass)))
       return Effect.andThen(advanced, () => {
-        for (const row of ahead) row.unread = row.unread.slice(PART)
+        for (const { row, count } of ahead) row.unread = row.unread.slice(count)
         return Effect.yieldNow
       })
     })
@@ -311,7 +394,7 @@ export const batchScheduler = (
       }
     })
 
-    const opened = (prompt: Prompt, options: TextOptions) =>
+    const opened = (prompt: Prompt, { client = "", ...options }: TextOptions) =>
       Effect.gen(function* () {
         const settings = settingsOf(model, options)
         const ids = promptIds(model, [prompt])
@@ -329,9 +412,12 @@ export const batchScheduler = (
           prompt: promptTokens,
           settings: settings.success,
           writer: writer(tokenizer, 0, promptTokens, room, settings.success),
+          client,
           events,
           longest: promptTokens.length + Math.min(room, settings.success.maxNewTokens),
           unread: promptTokens,
+          known: promptTokens.length,
+          cached: 0,
           slot: -1,
           began: null,
           gone: false
@@ -349,6 +435,7 @@ export const batchScheduler = (
           yield* Effect.andThen(Queue.offer(events, end), Queue.end(events))
           return Stream.fromQueue(events)
         }
+        row.known = row.unread.length
         queued.push(row)
         if (!working) {
           working = true

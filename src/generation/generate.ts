@@ -192,8 +192,8 @@ const openBatch = (
     }
   })
 
-/** The rotary class of the keys of a text of `length` tokens: keys may be continued where it is the same. */
-const turnsOf = ({ decoder }: CausalModel, length: number): ReadonlyArray<unknown> =>
+/** Returns the rotary class of the keys of a text of `length` tokens: keys may be continued where it is the same. */
+export const turnsOf = ({ decoder }: CausalModel, length: number): ReadonlyArray<unknown> =>
   decoder.rotary.map(({ dynamic, classOf }) => {
     const lengthClass = classOf(length)
     // a text that was written has keys of each length it had

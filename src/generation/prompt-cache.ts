@@ -134,8 +134,8 @@ export const promptCaches = (tokens: number): Effect.Effect<PromptCache, never, 
 export const sameParts = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>): boolean =>
   a.length === b.length && a.every((part, i) => part === b[i])
 
-/** Tokens with which both begin. */
-const commonLength = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
+/** Returns the number of tokens with which both begin. */
+export const commonLength = (a: ReadonlyArray<number>, b: ReadonlyArray<number>): number => {
   const differs = a.findIndex((id, i) => id !== b[i])
   return differs < 0 ? a.length : differs
 }

@@ -24,6 +24,10 @@ export interface RowCache {
   readonly leave: (slot: number) => void
   /** Removes the tokens of a text, which keeps its slot. */
   readonly restart: (slot: number) => void
+  /** Copies the keys and values of the first `count` tokens of a text, by layer. The caller disposes them. */
+  readonly copy: (slot: number, count: number) => ReadonlyArray<KeysValues>
+  /** Gives a text without tokens the first `count` of a copy. The next pass reads the copy. */
+  readonly begin: (slot: number, from: ReadonlyArray<KeysValues>, count: number) => void
   /** Number of tokens of a text so far. */
   readonly length: (slot: number) => number
   /** Places of all slots, as many as there are if one more text of at most `longest` tokens joins. */
@@ -45,10 +49,13 @@ export interface Part {
   readonly count: number
 }
 
-/** of one layer */
-interface Layer {
+/** Keys and values [tokens, keyValueHeads·d] of one layer. */
+export interface KeysValues {
   readonly k: Tensor2D
   readonly v: Tensor2D
+}
+
+interface Layer extends KeysValues {
   readonly slots: number
   readonly places: number
 }
@@ -57,6 +64,8 @@ interface Layer {
 interface Slot {
   readonly longest: number
   length: number
+  /** its first tokens, until they are in their places */
+  start: { readonly from: ReadonlyArray<KeysValues>; readonly count: number } | null
 }
 
 /** Places of a slot when its first token is read, at least. */
@@ -121,7 +130,7 @@ export const rowCache = (multiple = 1): RowCache => {
   return {
     join: (longest) => {
       const slot = freeSlot()
-      slots[slot] = { longest, length: 0 }
+      slots[slot] = { longest, length: 0, start: null }
       return slot
     },
     leave: (slot) => {
@@ -131,6 +140,15 @@ export const rowCache = (multiple = 1): RowCache => {
     },
     restart: (slot) => {
       slots[slot]!.length = 0
+    },
+    copy: (slot, count) => {
+      const rows = Array.from({ length: count }, (_, i) => slot * places + i)
+      const copied = (x: Tensor2D) => tf.keep(tf.gather(x, ints(rows)))
+      return tf.tidy(() => layers.map(({ k, v }) => ({ k: copied(k), v: copied(v) })))
+    },
+    begin: (slot, from, count) => {
+      slots[slot]!.length = count
+      slots[slot]!.start = { from, count }
     },
     length: (slot) => slots[slot]!.length,
     placesWith: (longest) => Math.max(slots.length, freeSlot() + 1) * mostPlaces(longest),
@@ -145,15 +163,25 @@ export const rowCache = (multiple = 1): RowCache => {
       const rows = counts.flatMap(({ slot, count }) =>
         Array.from({ length: count }, (_, i) => slot * places + slots[slot]!.length - count + i)
       )
+      const starts = slots.flatMap((slot, at) => (slot?.start ? [{ ...slot.start, first: at * places }] : []))
+      for (const slot of slots) if (slot !== undefined) slot.start = null
       // where the query of a slot is among those of the steps; a row of zeros for a slot without one
       const queryOf = slots.map((_, slot) => steps.indexOf(slot))
       const spread = ints(queryOf.map((query) => (query < 0 ? steps.length : query)))
       const querySegments = ints(queryOf.map((query) => (query < 0 ? -1 : 0)))
       const gathered = ints(steps)
-      const put = (into: Tensor2D, fresh: Tensor2D) => tf.keep(putRows(into, rowsOf(fresh, 0, rows.length), { rows }))
+      const put = (into: Tensor2D, fresh: Tensor2D, count: number, rows: ReadonlyArray<number>) =>
+        tf.keep(putRows(into, rowsOf(fresh, 0, count), { rows }))
       return (layer, q, k, v, { window, ...heads }) => {
         const held = sized(layers[layer], k.shape[1])
-        const now = { ...held, k: put(held.k, k), v: put(held.v, v) }
+        const appended = (of: "k" | "v", fresh: Tensor2D) => {
+          const begun = starts.reduce(
+            (into, { from, count, first }) => put(into, from[layer]![of], count, [first]),
+            held[of]
+          )
+          return put(begun, fresh, rows.length, rows)
+        }
+        const now = { ...held, k: appended("k", k), v: appended("v", v) }
         layers[layer] = now
         const stepped = () => {
           // a layer's other tensors are disposed after it

@@ -147,7 +147,84 @@ describeOnEngines(hasNative, () => {
     ))
 })
 
+/** What begins like an earlier prompt: its end near the end of a part, in it, and far from both; a prompt that is there whole. */
+const conversationOf = (longest: number) => {
+  const ids = Array.from({ length: longest }, (_, at) => 3 + ((at * 37 + (at >> 3)) % 90))
+  const lengths = [50, 54, 20, 129, 131, 134, 128, 200, 260, 257, 258, 3].filter((length) => length <= longest)
+  return [...lengths.map((length) => ids.slice(0, length)), [...ids.slice(0, 40), 5, 6, 7, 8, 9, 10], ids.slice(0, 50)]
+}
+
+describeOnEngines(hasNative, () => {
+  for (const name of ["llama", "gemma3", "qwen3"]) {
+    test(`${name}: prompts that begin like earlier ones are not read again, and have the bits of those that are`, () =>
+      runScoped(
+        Effect.gen(function* () {
+          const adapted = yield* untrained(yield* openGolden(name))
+          const prompts = conversationOf(Math.min(260, adapted.model.maxLength - 8))
+          const written = (keptTokens: number) =>
+            Effect.gen(function* () {
+              const batch = yield* batchScheduler(adapted, { keptTokens })
+              return yield* Effect.forEach(prompts, (prompt, first) =>
+                Effect.gen(function* () {
+                  const told: Array<readonly [number, number]> = []
+                  const tell = ({ id, probability }: ObservedToken) =>
+                    Effect.sync(() => void told.push([id, probability]))
+                  const observer = { likeliest: 1, tell }
+                  const options = { first, eosIds: [], maxNewTokens: 5, temperature: 1, observer }
+                  const [end] = yield* Stream.runCollect(batch.submit(prompt, options)).pipe(
+                    Effect.map((events) => events.slice(-1))
+                  )
+                  return { told, cached: end?.kind === "end" ? end.cachedTokens : Number.NaN }
+                })
+              )
+            }).pipe(Effect.scoped, onDevice)
+          const alone = yield* written(0)
+          const kept = yield* written(10_000)
+          expect(kept.map(({ told }) => told)).toEqual(alone.map(({ told }) => told))
+          expect(alone.map(({ cached }) => cached)).toEqual(prompts.map(() => 0))
+          // the last tokens are read
+          expect(kept.map(({ cached }) => cached).slice(0, 3)).toEqual([0, 48, 16])
+          expect(kept.slice(-2).map(({ cached }) => cached)).toEqual([40, 44])
+          // no room for any of them
+          expect((yield* written(2)).every(({ cached }) => cached === 0)).toBe(true)
+        })
+      ))
+  }
+})
+
 describeOn("wasm", () => {
+  test("prompts of one client that come at once are read in turn with others', and later ones begin with what they share", () =>
+    runScoped(
+      Effect.gen(function* () {
+        const adapted = yield* untrained(yield* openGolden("llama"))
+        const passes: Array<ReadonlyMap<string, number>> = []
+        const batch = yield* batchScheduler(adapted, {
+          keptTokens: 1000,
+          turn: (tokens) => {
+            passes.push(tokens)
+            return (pass) => pass
+          }
+        })
+        const cached: Array<number> = []
+        const write = (client: string, prompt: ReadonlyArray<number>) =>
+          Stream.runForEach(batch.submit(prompt, { client, eosIds: [], maxNewTokens: 2 }), (event) =>
+            Effect.sync(() => void (event.kind === "end" && cached.push(event.cachedTokens)))
+          )
+        const long = (first: number) => Array.from({ length: 200 }, (_, at) => first + (at % 80))
+        const all = [write("a", long(4)), write("a", long(5)), write("b", long(6)), write("c", long(7))]
+        yield* Effect.all(all, { concurrency: "unbounded" })
+        // the parts of two fit in a pass, or their smaller rests and another one
+        expect(passes.slice(0, 2).map((tokens) => [...tokens.keys()])).toEqual([
+          ["a", "b"],
+          ["c", "a", "b"]
+        ])
+        const begun = Array.from({ length: 4 }, (_, i) => write("a", [...long(8).slice(0, 190), 40 + i, 5, 6, 7]))
+        yield* Effect.all(begun, { concurrency: "unbounded" })
+        // the first three begin before one of them is read
+        expect(cached.slice(4)).toEqual([0, 0, 0, 188])
+      }).pipe(onDevice)
+    ))
+
   for (const name of ["llama", "gemma3", "mistral", "rope/phi3-longrope"]) {
     test(`${name}: greedy tokens are those of the whole text read again, beyond windows and LongRoPE's border`, () =>
       runScoped(
@@ -218,7 +295,9 @@ describeOn("wasm", () => {
           const batch = yield* batchScheduler(adapted)
           yield* Stream.runDrain(Stream.take(batch.submit([5, 9], { eosIds: [], maxNewTokens: 30 }), 1))
         }).pipe(Effect.scoped, onDevice)
-        yield* Effect.promise(() => expectNoLeak(() => run(Effect.andThen(writtenBy(adapted, asked(7)), cancelled))))
+        yield* Effect.promise(() =>
+          expectNoLeak(() => run(Effect.andThen(writtenBy(adapted, asked(7), { keptTokens: 40 }), cancelled)))
+        )
       })
     ))
 })
