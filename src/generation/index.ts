@@ -1,6 +1,6 @@
 /**
- * Text generation: `generate` streams text from causal language models, `batchScheduler` many texts that join and leave, `conversation` builds prompts from messages. `writeTargets` generates
- * the targets of sequence-to-sequence models, and `writeObserved` also reports the probability of each token.
+ * Text generation: `generate` streams text from causal language models, `batchScheduler` many texts that join and leave, `conversation` builds prompts from messages.
+ * `promptLikelihoods` computes the probability of each token of a prompt. `writeTargets` generates the targets of sequence-to-sequence models, and `writeObserved` also reports the probability of each token.
  *
  * @example
  * import { Effect } from "effect"
@@ -54,6 +54,21 @@ export {
   type Turn
 } from "./options.ts"
 export { type PromptCache, promptCache, promptCaches, type Reading } from "./prompt-cache.ts"
-export { type Distribution, distribution, greedy, type Sampling, sample, sampleAmong, withPenalty } from "./sampling.ts"
+export {
+  type PlacedToken,
+  type PromptLikelihoodOptions,
+  type PromptLikelihoods,
+  promptLikelihoods
+} from "./prompt-likelihoods.ts"
+export {
+  type Distribution,
+  distribution,
+  greedy,
+  type LikelyToken,
+  type Sampling,
+  sample,
+  sampleAmong,
+  withPenalty
+} from "./sampling.ts"
 export { type ObservedOptions, type WriteOptions, writeObserved, writeTargets } from "./seq2seq.ts"
 export type { Finish } from "./writer.ts"

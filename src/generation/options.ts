@@ -152,10 +152,11 @@ export const settingsOf = (
   return problems.length > 0 ? Result.fail(problems) : Result.succeed(settings)
 }
 
-/** Returns the token ids of the prompts; fails with all problems at once. */
+/** Returns the token ids of the prompts; fails with all problems at once. `room`: positions that a model needs after a prompt. */
 export const promptIds = (
   { tokenizer, maxLength, vocabularySize, source }: CausalModel,
-  prompts: ReadonlyArray<Prompt>
+  prompts: ReadonlyArray<Prompt>,
+  room = 1
 ): Result.Result<ReadonlyArray<ReadonlyArray<number>>, ReadonlyArray<string>> => {
   const problems: Array<string> = []
   const ids = prompts.map((prompt, i) => {
@@ -169,7 +170,7 @@ export const promptIds = (
     const unknownId = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
     if (ids.length === 0)
       wrong("has no tokens, but a model needs at least one to continue; expected a non-empty prompt")
-    if (ids.length >= maxLength) {
+    if (ids.length + room > maxLength) {
       wrong(`has ${ids.length} tokens, but ${source} was made for ${maxLength} including its output; shorten it`)
     }
     if (unknownId !== undefined) wrong(`has the token ${unknownId}; the model's are 0 to ${vocabularySize - 1}`)

@@ -55,6 +55,13 @@ const lastOf = (hidden: Tensor2D, { ids, asked }: Pass): Tensor2D => {
   return asked === undefined ? last : tf.gather(last as Tensor2D, tf.tensor1d([...asked], "int32"))
 }
 
+/** Returns the hidden states of a pass [rows·tokens, hidden], with the weight that maps them to logits. The caller disposes the hidden states. */
+export const hiddenStates = (pass: Pass): CausalOutput => tidy(() => output(pass))
+
+/** Returns the logits [count, vocabulary] after `count` tokens of a pass, from the token `from` on. */
+export const logitsAt = (out: CausalOutput, from: number, count: number): Tensor2D =>
+  tidy(() => logitsOf(tf.slice(out.hidden, [from, 0], [count, -1]), out))
+
 /** Returns the logits [asked rows, vocabulary] after each row. */
 export const nextLogits = (pass: Pass): Tensor2D =>
   tf.tidy(() => {

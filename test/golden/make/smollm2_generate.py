@@ -43,6 +43,7 @@ def load(path):
         max_position_embeddings=field(reader, "llama.context_length"),
         rms_norm_eps=field(reader, "llama.attention.layer_norm_rms_epsilon"),
         rope_parameters={"rope_type": "default", "rope_theta": field(reader, "llama.rope.freq_base")},
+        rope_theta=field(reader, "llama.rope.freq_base"),  # its name in transformers 4
         tie_word_embeddings=True,
         attn_implementation="eager",
     )
