@@ -59,7 +59,7 @@ export interface BatchOptions {
    * weights must not change.
    */
   readonly keptTokens?: number
-  /** schedules each forward pass, over so many tokens of each client; default: passes run immediately */
+  /** schedules each forward pass by the number of its tokens for each client; default: passes run immediately */
   readonly turn?: (tokens: ReadonlyMap<string, number>) => Turn
 }
 

@@ -396,6 +396,7 @@ export const table: Readonly<Record<string, PageRow>> = {
     }
   },
   "docs/suites.md": {
+    notRun: { "bun run evaluate runs/word-problems": smollm2 },
     given: { "runs/word-problems": { own: "a run of a language model" } },
     programs: { "answers of at most ten words": smollm2 }
   },
