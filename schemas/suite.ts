@@ -13,7 +13,7 @@ import { decodeOptions } from "./options.ts"
 import { type PlanProblem, rule } from "./problems.ts"
 
 /** Names of the scorers that a suite may name. */
-export const scorerNames = ["exact", "choice", "number", "gsm8k", "json"] as const
+export const scorerNames = ["exact", "choice", "number", "gsm8k", "json", "python", "javascript", "typescript"] as const
 /** Name of a scorer. */
 export type ScorerName = (typeof scorerNames)[number]
 

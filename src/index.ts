@@ -21,6 +21,7 @@ export * as Output from "./output/index.ts"
 export { planFromValue, type ResolvedPlan, readPlan } from "./plan/index.ts"
 export { platform } from "./platform.ts"
 export { type Listener, Progress, type ProgressEvent } from "./run/index.ts"
+export { type ConfinedOptions, confinedPrograms } from "./scoring/programs/confined.ts"
 export { train } from "./train.ts"
 export {
   type Embedder,

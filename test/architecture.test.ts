@@ -111,6 +111,7 @@ const sideDoors: Readonly<Record<string, string>> = {
   "src/kinds/encoder/suggest.ts": "models of images, of which nothing else was measured",
   "src/kinds/encoder/embedding/run.ts": "a folder that is no run, to embed with",
   "src/kinds/language/seq2seq/run.ts": "a folder that is no run, to write with",
+  "src/scoring/programs/confined.ts": "commands and programs, which start processes; a page starts none",
   "src/compare/parent-watch.ts": "every process watches its parent, before any command is loaded",
   "src/suggest/columns.ts": "the flags of a command, before it is loaded",
   "src/compare/methods.ts": "the flags of a command, before it is loaded",

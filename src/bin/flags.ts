@@ -209,7 +209,7 @@ export const evaluateFlags = {
   baseOnly: flag("base-only", "with --generate: use the base model without the adapter"),
   suite: optionalText(
     "suite",
-    "language models only: ask the run and its base model the rows of a suite, and score the answers: gsm8k, gsm8k-zero-shot, or a .json file",
+    "language models only: ask the run and its base model the rows of a suite, and score the answers: gsm8k, gsm8k-zero-shot, humaneval, humaneval-instruct, or a .json file",
     "NAME|FILE"
   ),
   rows: count("rows").pipe(

@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import { counted, number, percent } from "../boundary/index.ts"
 import { Progress } from "../run/index.ts"
 import { openRecord, type RowMean, readSuite, scorers } from "../scoring/index.ts"
+import { confinedPrograms } from "../scoring/programs/confined.ts"
 import {
   loadCausalRun,
   runSuite,
@@ -52,7 +53,7 @@ export const evaluateSuite = (directory: string, nameOrFile: string, flags: Suit
       maxNewTokens: Option.getOrUndefined(flags.maxTokens),
       record,
       done: (rows, of) => tell({ kind: "evaluating", split: suite.name, rows, of })
-    })
+    }).pipe(Effect.provide(confinedPrograms()))
     yield* onFirstRank(flags.json ? printJson(report) : print(suiteText(report, scorers[suite.scorer].metrics)))
   })
 

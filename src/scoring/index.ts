@@ -13,6 +13,14 @@
  */
 export { type Ballot, majority, passAtK, type RowMean, rowMean } from "./intervals.ts"
 export * from "./judge/index.ts"
+export {
+  type ProgramLanguage,
+  type ProgramOutcome,
+  Programs,
+  ProgramsError,
+  type ProgramsShape,
+  programLanguages
+} from "./programs/programs.ts"
 export { readShots, readSuite, readSuiteRows, SuiteError, type SuiteRow } from "./read-suite.ts"
 export { openRecord, type Record } from "./record.ts"
 export { type Scorer, ScorerError, type ScoringInput } from "./scorer.ts"

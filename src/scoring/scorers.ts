@@ -6,10 +6,12 @@
  *   number    the last numbers of both are equal: "… so it is 1,234." and "#### 1234"
  *   gsm8k     as lm-evaluation-harness 0.4.13 scores GSM8K: the last number anywhere, or only one after ####
  *   json      the text is JSON of the same value, whatever the order of keys
+ *   python    the program passes its tests; `javascript` and `typescript` likewise
  */
 import * as Effect from "effect/Effect"
 import type { ScorerName } from "../../schemas/index.ts"
 import { parseBoundedJson } from "../files/index.ts"
+import { programScorer } from "./programs/scorer.ts"
 import { type Scorer, ScorerError } from "./scorer.ts"
 
 /** Returns the last number of a text; groups of thousands may have commas. */
@@ -108,4 +110,13 @@ const json: Scorer = {
 }
 
 /** The scorers, by the names that suites use. */
-export const scorers: { readonly [Name in ScorerName]: Scorer } = { exact, choice, number, gsm8k, json }
+export const scorers: { readonly [Name in ScorerName]: Scorer } = {
+  exact,
+  choice,
+  number,
+  gsm8k,
+  json,
+  python: programScorer("python"),
+  javascript: programScorer("javascript"),
+  typescript: programScorer("typescript")
+}

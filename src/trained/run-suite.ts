@@ -152,6 +152,7 @@ export const runSuite = <R = never>(
   Effect.gen(function* () {
     const scorer = (options.scorer ?? scorers[suite.scorer]) as Scorer<R>
     const { rank, size } = yield* Ranks
+    yield* scorer.prepare ?? Effect.void
     const shots = yield* readShots(suite, shotCount)
     const rows = yield* readSuiteRows(suite, most, file)
     const prompts = yield* promptsOf(adapted, { system, ...suite }, shots, shotCount, rows)
@@ -215,13 +216,16 @@ export const runSuite = <R = never>(
           })
       })
     )
-    const answers = yield* Effect.forEach(asked, ({ key, row: { where, row, expected }, model, sample }) =>
-      Effect.gen(function* () {
-        const { text, finish } = texts.get(key)!
-        const scores = yield* scorer.score({ where, row, text, expected })
-        const answer: SuiteAnswer = { where, sample, model, expected, text, finish, scores }
-        return answer
-      })
+    const answers = yield* Effect.forEach(
+      asked,
+      ({ key, row: { where, row, expected }, model, sample }) =>
+        Effect.gen(function* () {
+          const { text, finish } = texts.get(key)!
+          const scores = yield* scorer.score({ where, row, form: suite.form, text, expected })
+          const answer: SuiteAnswer = { where, sample, model, expected, text, finish, scores }
+          return answer
+        }),
+      { concurrency: scorer.concurrency ?? 1 }
     )
     const report: SuiteReport = {
       suite: suite.name,

@@ -1,14 +1,26 @@
 /** `evaluate --suite`: a trained run and its base model, asked the rows of a suite: scores, samples, the record, several ranks. */
 import { beforeAll, expect, test } from "bun:test"
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { join } from "node:path"
 import * as Effect from "effect/Effect"
+import packageJson from "../../package.json" with { type: "json" }
 import { Device } from "../../src/device/index.ts"
 import { platform } from "../../src/platform.ts"
 import { openRecord, readSuite } from "../../src/scoring/index.ts"
 import { loadCausalRun, type RunSuiteOptions, runSuite, type SuiteReport, SuiteText } from "../../src/trained/index.ts"
 import { ranksInProcess } from "../ranks.ts"
 import { causalData, causalPlan, decoder } from "./causal-workspace.ts"
-import { jsonLines, onWasm, succeed, TIMEOUT, workspace } from "./fixtures.ts"
+import { cli, jsonLines, onWasm, repository, run, succeed, TIMEOUT, workspace } from "./fixtures.ts"
 import { complete } from "./train-here.ts"
 
 const w = workspace()
@@ -154,8 +166,49 @@ test(
   TIMEOUT
 )
 
+test.skipIf(Bun.which("deno") === null)(
+  "a text is a program that its row's tests pass or fail",
+  async () => {
+    // a program that is the name of a variable, which the tests declare
+    const rows = rowsOf(asked).map((row) => ({ ...row, tests: `var ${row.colour}` }))
+    w.write("programs.jsonl", jsonLines(rows))
+    w.write("programs.json", { ...suite, rows: "programs.jsonl", scorer: "javascript" })
+    const { stdout } = await succeed(evaluate("--suite", "programs.json"))
+    expect(stdout).toContain("passed  adapter 75.0 % (25.0 % to 100.0 %)   base model 25.0 % (0.0 % to 75.0 %)")
+    const { code, stderr } = await evaluate("--suite", "programs.json", "--data", "asked.jsonl")
+    expect([code, stderr]).toEqual([1, expect.stringContaining("asked.jsonl:1: the row has no tests; expected ")])
+  },
+  TIMEOUT
+)
+
+test(
+  "what programs need is looked for before anything is generated",
+  async () => {
+    w.write("python.json", { ...suite, scorer: "python" })
+    const args = ["evaluate", "runs/colours", "--suite", "python.json", "--record", "none.jsonl", ...onWasm]
+    const bare = await run([process.execPath, cli, ...args], { cwd: w.directory, env: { PATH: w.path("runs") } })
+    expect([bare.code, bare.stderr]).toEqual([1, expect.stringMatching(/python: .*Deno, .*; npm install -g deno\n/)])
+    expect(bare.stderr).not.toContain("    at ")
+    for (const name of ["package.json", "src", "schemas", "adapters"])
+      cpSync(join(repository, name), w.path(`bare/${name}`), { recursive: true })
+    mkdirSync(w.path("bare/node_modules"))
+    for (const name of readdirSync(join(repository, "node_modules")).filter((one) => one !== "pyodide"))
+      symlinkSync(join(repository, "node_modules", name), w.path(`bare/node_modules/${name}`))
+    const without = await run([process.execPath, w.path("bare/src/bin/tfjs-lora-pro.ts"), ...args], {
+      cwd: w.directory
+    })
+    const remedy = `npm install pyodide@${packageJson.peerDependencies.pyodide}`
+    expect([without.code, without.stderr]).toEqual([1, expect.stringContaining(remedy)])
+    expect(existsSync(w.path("none.jsonl"))).toBe(false)
+  },
+  TIMEOUT
+)
+
 test.each([
-  [["--suite", "colors"], "no such suite; expected gsm8k, gsm8k-zero-shot or a .json file"],
+  [
+    ["--suite", "colors"],
+    "no such suite; expected gsm8k, gsm8k-zero-shot, humaneval, humaneval-instruct or a .json file"
+  ],
   [["--suite", "colours.json", "--generate", "--match", "exact"], "found --generate, --match with --suite"],
   [["--suite", "colours.json", "--samples", "4"], "found --samples 4 without --temperature"],
   [["--suite", "colours.json", "--shots", "2"], "found 2 shots, but the suite names no rows for them"],

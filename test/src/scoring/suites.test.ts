@@ -29,7 +29,7 @@ const file = (name: string, content: string) => {
 }
 
 const scored = (name: keyof typeof scorers, text: string, expected: string) =>
-  Effect.runSync(scorers[name].score({ where: "test.jsonl:1", row: {}, text, expected }))
+  Effect.runSync(scorers[name].score({ where: "test.jsonl:1", row: {}, form: "text", text, expected }))
 
 describe("scorers", () => {
   test("gsm8k has the verdicts of lm-evaluation-harness", () => {
@@ -61,7 +61,9 @@ describe("scorers", () => {
     ["number", "many", "the answer has no number; use another scorer"],
     ["json", "{", "the expected answer is not JSON; use another scorer"]
   ] as const)("%s cannot score by %p, and says so", (name, expected, message) => {
-    const failed = Effect.runSync(Effect.flip(scorers[name].score({ where: "t:1", row: {}, text: "", expected })))
+    const failed = Effect.runSync(
+      Effect.flip(scorers[name].score({ where: "t:1", row: {}, form: "text", text: "", expected }))
+    )
     expect(failed.message).toBe(`t:1: ${message}`)
   })
 
@@ -159,7 +161,10 @@ describe("reading", () => {
   })
 
   test.each([
-    ["nothing", "nothing: no such suite; expected gsm8k, gsm8k-zero-shot or a .json file"],
+    [
+      "nothing",
+      "nothing: no such suite; expected gsm8k, gsm8k-zero-shot, humaneval, humaneval-instruct or a .json file"
+    ],
     ["gsm8", "did you mean gsm8k?"],
     ["nowhere.json", "nowhere.json: "]
   ])("%p is no suite", async (name, says) => {
