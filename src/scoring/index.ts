@@ -5,7 +5,8 @@
  * import { Console, Effect } from "effect"
  * import { rowMean, scorers } from "tfjs-lora-pro/scoring"
  *
- * const answer = { where: "test.jsonl:1", row: {}, text: "3 + 4 = 7, so she has 7.", expected: "3 + 4 = <<3+4=7>>7\n#### 7" }
+ * const text = "3 + 4 = 7, so she has 7."
+ * const answer = { where: "test.jsonl:1", row: {}, form: "text", text, expected: "3 + 4 = <<3+4=7>>7\n#### 7" } as const
  * export const program = Effect.gen(function* () {
  *   const { flexible } = yield* scorers.gsm8k.score(answer)
  *   yield* Console.log(flexible, rowMean([flexible!, 0, 1]))
