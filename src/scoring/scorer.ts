@@ -22,7 +22,7 @@ export interface ScoringInput {
   readonly where: string
   /** the row, with all its columns */
   readonly row: Fields
-  /** how the question was asked: `text` continues it, `chat` answers it */
+  /** form of the question: `text` for a completion, `chat` for an answer */
   readonly form: Suite["form"]
   /** the generated text */
   readonly text: string

@@ -66,5 +66,6 @@ try {
 Deno.exit(0)
 `
 
-const pathToUrl = (folder: string): string =>
+/** Returns the address of a folder. */
+export const pathToUrl = (folder: string): string =>
   `file://${folder.startsWith("/") ? "" : "/"}${folder.replaceAll("\\", "/")}`

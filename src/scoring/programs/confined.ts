@@ -22,7 +22,7 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { byteSize, cut, duration, messageOf } from "../../boundary/index.ts"
-import { programScript, snapshotScript } from "./child.ts"
+import { pathToUrl, programScript, snapshotScript } from "./child.ts"
 import { type ProgramOutcome, Programs, ProgramsError } from "./programs.ts"
 
 /** Options for confined programs. */
@@ -35,11 +35,20 @@ export interface ConfinedOptions {
   readonly concurrency?: number
 }
 
+/** Files that a process of Python may read, and one of another language need not. */
+interface PythonFiles {
+  readonly pyodide?: string
+  readonly snapshot?: string
+}
+
 /** Memory of Deno and an interpreter that does nothing, in MB. */
 const OWN_MEGABYTES = 200
 /** Most characters of output that are kept to find the verdict in. */
 const KEPT = 65_536
 const WASM_PAGE = 65_536
+
+/** Where an import of a file leads: to an address that no process may reach. */
+const NOWHERE = "https://files.invalid/"
 
 const INSTALL_DENO = "npm install -g deno"
 const INSTALL_PYODIDE = "npm install pyodide@314.0.8"
@@ -67,10 +76,10 @@ export const confinedPrograms = ({
           Effect.tap((folder) => Scope.addFinalizer(scope, Effect.ignore(fs.remove(folder, { recursive: true }))))
         )
       )
-      const deno = (folder: string, readable: ReadonlyArray<string>, script: string) =>
+      const deno = (folder: string, files: PythonFiles, script: string) =>
         spawner
           .spawn(
-            ChildProcess.make("deno", argumentsOf(megabytes, readable), {
+            ChildProcess.make("deno", argumentsOf(megabytes, files), {
               env: { DENO_DIR: folder, DENO_NO_UPDATE_CHECK: "1", NO_COLOR: "1", PATH: process.env["PATH"] },
               extendEnv: false,
               stdin: Stream.make(new TextEncoder().encode(script)),
@@ -99,7 +108,7 @@ export const confinedPrograms = ({
           )
           const folder = yield* cached
           const snapshot = path.join(folder, "python")
-          const { stdout } = yield* deno(folder, [real], snapshotScript(real))
+          const { stdout } = yield* deno(folder, { pyodide: real }, snapshotScript(real))
           yield* Stream.run(stdout, fs.sink(snapshot)).pipe(
             Effect.mapError(({ message }) => failed(`Python cannot be started: ${message}`))
           )
@@ -111,11 +120,7 @@ export const confinedPrograms = ({
         Effect.gen(function* () {
           const files = language === "python" ? yield* python : {}
           const nonce = crypto.randomUUID()
-          const handle = yield* deno(
-            yield* cached,
-            Object.values(files),
-            programScript({ language, source, nonce, ...files })
-          )
+          const handle = yield* deno(yield* cached, files, programScript({ language, source, nonce, ...files }))
           const text = handle.stdout.pipe(
             Stream.decodeText(),
             Stream.runFold(
@@ -141,13 +146,20 @@ export const confinedPrograms = ({
     })
   )
 
-/** Returns the arguments of a process that may read some files, and nothing else. */
-const argumentsOf = (megabytes: number, readable: ReadonlyArray<string>): ReadonlyArray<string> => {
+/**
+ * Returns the arguments of a process that may read the files of Python, and nothing else. Deno asks for no permission to read what a module imports
+ * by a name that stands in its text, so a map of imports leads every file elsewhere.
+ */
+const argumentsOf = (megabytes: number, files: PythonFiles): ReadonlyArray<string> => {
   const room = megabytes - OWN_MEGABYTES
+  const readable = Object.values(files)
+  const pyodide = files.pyodide === undefined ? {} : { [pathToUrl(files.pyodide)]: pathToUrl(files.pyodide) }
+  const map = JSON.stringify({ imports: { "file:///": NOWHERE, ...pyodide } })
   return [
     "run",
     ...["--quiet", "--no-prompt", "--no-remote", "--no-npm", "--no-config", "--no-lock", "--ext=js"],
     `--v8-flags=--max-old-space-size=${room},--wasm-max-mem-pages=${Math.floor((room * 1e6) / WASM_PAGE)}`,
+    `--import-map=data:application/json,${encodeURIComponent(map)}`,
     ...(readable.length === 0 ? [] : [`--allow-read=${readable.join(",")}`]),
     "-"
   ]
@@ -159,7 +171,10 @@ const verdictIn = (output: string, nonce: string): ProgramOutcome => {
   if (verdict === undefined) return { passed: false, reason: "it ended its process" }
   if (verdict.startsWith("passed\n")) return { passed: true }
   const [, reason] = /^failed (".*")\n/.exec(verdict) ?? []
-  const lines = reason === undefined ? [] : String(JSON.parse(reason)).trim().split("\n")
+  // a message may end with places in the program
+  const lines = (reason === undefined ? "" : String(JSON.parse(reason)))
+    .split("\n")
+    .filter((line) => line.trim() !== "" && !/^\s*at \S+:\d+:\d+$/.test(line))
   return { passed: false, reason: cut(lines.at(-1)?.trim() ?? "an error", 200) }
 }
 

@@ -46,6 +46,8 @@ const everywhere = [...runtimes, ...nodeRuntime()]
 const mark = join(folder, "mark")
 const secret = join(folder, "secret")
 writeFileSync(secret, "the secret")
+const module = join(folder, "module.ts")
+writeFileSync(module, "export type A = number\nexport const found: A = 1")
 const quoted = JSON.stringify
 const port = server.port
 
@@ -124,7 +126,20 @@ describe.skipIf(runtimes.length < 2)("confined programs", () => {
     ["javascript", `await Deno.connect({ hostname: "127.0.0.1", port: ${port} })`],
     ["javascript", `await import("http://127.0.0.1:${port}/a.js")`],
     ["javascript", 'await import("npm:is-odd")'],
+    // a name that stands in the text of a module is read before the module runs
     ["javascript", `await import("file://${secret}")`],
+    ["javascript", `await import("file://${module}")`],
+    ["javascript", `import { found } from "file://${module}"\nif (found !== 1) throw new Error("not the module")`],
+    [
+      "javascript",
+      `import text from "file://${secret}" with { type: "text" }\nif (text === "") throw new Error("empty")`
+    ],
+    ["javascript", `await import("data:text/javascript," + encodeURIComponent('import "file://${module}"'))`],
+    [
+      "javascript",
+      `await import(URL.createObjectURL(new Blob(['import "file://${module}"'], { type: "text/javascript" })))`
+    ],
+    ["typescript", `import { found } from "file://${module}"\nif (found !== 1) throw new Error("not the module")`],
     ["javascript", "Deno.listen({ port: 0 })"],
     ["javascript", "Deno.kill(Deno.ppid, 'SIGKILL')"],
     ["javascript", "Deno.serve(() => new Response())"],
