@@ -2,7 +2,7 @@
  * The promise of checkpoints, kept or broken: a run that is killed (SIGKILL: nothing of it gets to run) at any moment, and resumed,
  * and killed again while it resumes, ends with the bytes of the run that nobody touched. 30 of 30.
  *
- * Moments are seeded random points of a run's whole life. Checkpoints are written after every step, and for every other trial to a
+ * Moments are seeded: a random step, and a random time within it. Checkpoints are written after every step, and for every other trial to a
  * disk that takes its time, so that many kills fall into a write. The moments inside a write are also hit one by one, on a file
  * system that stops before each operation.
  *
@@ -28,8 +28,12 @@ const w = workspace()
 const whole = "whole/run"
 /** Every checkpoint is flushed some five times: it then takes as long to write as a few steps. */
 const slow: FaultDescription = { operation: "sync", path: "checkpoints", milliseconds: 8 }
-/** milliseconds of the undisturbed run, from the start of its process to its end: on a quick disk and on a slow one */
-let lifetimes: readonly [number, number] = [0, 0]
+/** milliseconds that a step of the undisturbed run takes, its checkpoint included, at most: on a quick disk and on a slow one */
+let stepTimes: readonly [number, number] = [0, 0]
+/** One kill of so many falls before the first step: into the start of the process, or of its resuming. */
+const EARLY = 1 / 6
+/** milliseconds: less than any process needs before its first step */
+const START_UP = 400
 
 beforeAll(async () => {
   w.model("bert")
@@ -55,7 +59,7 @@ beforeAll(async () => {
   const between = performance.now()
   expect(w.json(`${whole}/run.json`)["kept"]).toMatchObject({ compared: { step: expect.any(Number) } })
   expect((await launchFaulty(w, slow, "train", "run.json", "--out", "slow/run").ended).code).toBe(0)
-  lifetimes = [between - began, performance.now() - between]
+  stepTimes = [(between - began) / STEPS, (performance.now() - between) / STEPS]
 }, TIMEOUT)
 
 /** What lay about when a process was killed. */
@@ -90,8 +94,15 @@ const argumentsFor = (folder: string): ReadonlyArray<string> => {
   return ["train", "run.json", "--out", folder]
 }
 
-const killAfter = async (run: Launched, milliseconds: number) => {
-  await Promise.race([Bun.sleep(milliseconds), run.ended])
+/**
+ * Kills once `moment` holds, asked every millisecond, and `milliseconds` more have passed. A moment is a step, not a time: how long a
+ * process takes to start depends on what else the machine does, and of moments by the clock most fell after the end of the run.
+ */
+const killAt = async (run: Launched, moment: () => boolean, milliseconds: number) => {
+  let ended = false
+  const end = run.ended.then(() => (ended = true))
+  while (!ended && !moment()) await Bun.sleep(1)
+  await Promise.race([Bun.sleep(milliseconds), end])
   try {
     run.kill("SIGKILL")
   } catch {
@@ -118,7 +129,14 @@ describe("killed at random", () => {
         for (let kill = 0; kill < kills; kill++) {
           const args = argumentsFor(folder)
           const run = trial % 2 === 0 ? launch(w, ...args) : launchFaulty(w, slow, ...args)
-          await killAfter(run, random() * lifetimes[trial % 2]!)
+          const early = random() < EARLY
+          const { steps } = remainsOf(folder)
+          const step = steps + Math.floor(random() * (STEPS - steps))
+          await killAt(
+            run,
+            () => early || remainsOf(folder).steps >= step,
+            random() * (early ? START_UP : stepTimes[trial % 2]!)
+          )
           remains.push(remainsOf(folder))
         }
         await finish(folder)
@@ -155,7 +173,7 @@ describe("an export that is killed leaves no part of a folder", () => {
       for (let trial = 0; trial < EXPORTS; trial++) {
         const out = `killed/${format}-${trial}`
         // most of its files are written in the last third
-        await killAfter(launch(w, ...exported(format, out)), (0.5 + 0.6 * random()) * lifetime)
+        await killAt(launch(w, ...exported(format, out)), () => true, (0.5 + 0.6 * random()) * lifetime)
         if (existsSync(w.path(out))) expect(hashes(w, out)).toEqual(expected)
         else await succeed(w.cli([...exported(format, out), ...onWasm]))
         expect(hashes(w, out)).toEqual(expected)
