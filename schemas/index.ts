@@ -74,6 +74,11 @@ export type { AnyPlan } from "./kinds/plan.ts"
 export { PreferenceData, PreferenceLoss, PreferencePlan, preferenceColumns } from "./kinds/preference.ts"
 export { RegressionPlan, RegressionSection, RegressionTask, targetsOf } from "./kinds/regression.ts"
 export { Seq2SeqData, Seq2SeqModelSection, Seq2SeqPlan } from "./kinds/seq2seq.ts"
+export {
+  TokenClassificationPlan,
+  TokenClassificationSection,
+  TokenClassificationTask
+} from "./kinds/token-classification.ts"
 export { withoutUndefined } from "./left-out.ts"
 export * from "./optimizer.ts"
 export { decodeOptions } from "./options.ts"

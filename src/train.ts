@@ -105,7 +105,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices 
     }).pipe(Effect.onInterrupt(() => notice("interrupted before training began")))
     return yield* trainRun(kind, session, rate, { ...decided, name: run.name }, run).pipe(within(run.guard))
   }).pipe(
-    inPrecision(resolved.plan.training.precision),
+    inPrecision(resolved.plan.training),
     Effect.scoped,
     ofDevice,
     spokenByFirst,
@@ -113,7 +113,7 @@ export const train = (resolved: ResolvedPlan, { directory, resume, mixedDevices 
   )
 
 const inPrecision =
-  (precision: ResolvedPlan["plan"]["training"]["precision"]) =>
+  ({ precision }: ResolvedPlan["plan"]["training"]) =>
   <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<A, E | DeviceError, R | Device> =>
     precision === "float32"
       ? program

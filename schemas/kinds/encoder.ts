@@ -60,7 +60,7 @@ export const textLengths = {
 
 interface HeadedPlan extends AnyPlan {
   readonly model: AnyPlan["model"] & {
-    readonly task: { readonly pooling: "mean" | "pooler" }
+    readonly task: { readonly kind: string; readonly pooling?: "mean" | "pooler" }
     readonly head?: Head
   }
 }
@@ -80,7 +80,7 @@ export const headRules: ReadonlyArray<Rule<HeadedPlan>> = [
       : undefined
   ),
   rule("checkpoint-head-needs-pooler", "model.head", ({ model: { task, head } }) =>
-    head === "checkpoint" && task.pooling !== "pooler"
+    head === "checkpoint" && task.pooling === "mean"
       ? `found "checkpoint" with pooling "${task.pooling}"; a checkpoint's classifier requires its pooler: set model.task.pooling to "pooler", or model.head to "new" or "zeros"`
       : undefined
   ),

@@ -9,6 +9,7 @@ import { rulesOf } from "./plan.ts"
 import { preferencePlans } from "./preference.ts"
 import { regressionPlans } from "./regression.ts"
 import { seq2seqPlans } from "./seq2seq.ts"
+import { tokenClassificationPlans } from "./token-classification.ts"
 
 const all = [
   classificationPlans,
@@ -20,6 +21,7 @@ const all = [
   seq2seqPlans,
   regressionPlans,
   multiLabelPlans,
+  tokenClassificationPlans,
   imagesPlans,
   imageArraysPlans
 ] as const

@@ -2,7 +2,7 @@
 
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { counted, scientific } from "../boundary/index.ts"
+import { counted, scientific, wholeNumber } from "../boundary/index.ts"
 import { type ExportReport, exportRun, formatNamed } from "../exports/index.ts"
 import { type MergeReport, mergeRun } from "../trained/index.ts"
 import type { exportFlags, Given, mergeFlags } from "./flags.ts"
@@ -34,11 +34,12 @@ export const merge = ({ run, out, base, device, threads, json }: Given<typeof me
   }).pipe(onDevice(device, threads))
 
 const mergeText = ({ directory, tensors, check }: MergeReport): string => {
-  const { output, answer } = check.words
-  const same = answer === null ? "" : `; ${check.sameLabel} of ${check.rows} ${answer}s are the same`
+  const { output, answer, row = "row" } = check.words
+  const same =
+    answer === null ? "" : `; ${wholeNumber(check.sameLabel)} of ${wholeNumber(check.rows)} ${answer}s are the same`
   return [
     `${directory}/ contains the merged model: ${tensors.merged} tensors include the adapter, ${tensors.rounded === 0 ? "" : `${tensors.rounded} are rounded as in the run, `}${tensors.copied} are unchanged.`,
-    `On ${counted(check.rows, `${check.split} row`)} its ${output}s differ from the unmerged model's by at most ${scientific(check.largestDifference, 2)},`,
+    `On ${counted(check.rows, `${check.split} ${row}`)} its ${output}s differ from the unmerged model's by at most ${scientific(check.largestDifference, 2)},`,
     `  ${scientific(check.relativeDifference, 2)} of the largest (allowed: ${scientific(check.bound)})${same}.`,
     `${directory}/README.md shows how to load it.`
   ].join("\n")

@@ -84,7 +84,7 @@ export { packageDataFiles } from "./own-files.ts"
 export { type BatchOptions, batch, classification, tokenize } from "./pipeline.ts"
 export { type PlaceOfRows, placeOfRows, stemOf } from "./places.ts"
 export { PROBED_ROWS, type Reading, readings } from "./readings.ts"
-export { type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
+export { placeOfRow, type RowReader, type Scanned, type ScannedSource, scanRows } from "./scan.ts"
 export {
   type ClassificationSplit,
   classificationSplit,
@@ -131,6 +131,7 @@ export {
   type EvaluationBatch,
   type EvaluationBatchOptions,
   evaluationBatches,
+  lengthBatches,
   type Padding,
   padBatch,
   padTexts,

@@ -21,6 +21,7 @@ const table = {
   seq2seq: async () => (await import("./language/seq2seq/index.ts")).seq2seq,
   regression: async () => (await import("./encoder/regression/index.ts")).regression,
   "multi-label": async () => (await import("./encoder/multi-label/index.ts")).multiLabel,
+  "token-classification": async () => (await import("./encoder/token-classification/index.ts")).tokenClassification,
   embedding: async () => (await import("./encoder/embedding/index.ts")).embedding,
   similarity: async () => (await import("./encoder/embedding/index.ts")).similarity,
   images: async () => (await import("./images/index.ts")).images,

@@ -108,6 +108,7 @@ export const bertParts = (
       head: {
         ...head,
         over: "first",
+        overTokens: "linear",
         dense: { name: head.dense, kind: "dense", out: hiddenSize, in: hiddenSize },
         norm: null
       }

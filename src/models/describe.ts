@@ -7,13 +7,13 @@ import type { Sources } from "../hub/hub.ts"
 import { type Checkpoint, openCheckpoint, storedName } from "./checkpoint.ts"
 import type { Family } from "./encoder.ts"
 import { families, familyOf } from "./families.ts"
-import { type HeadInit, headLayers, type Pooling } from "./head.ts"
+import { classifierOf, type HeadInit, headClassOf, headLayers, type Pooling } from "./head.ts"
 import { type Labels, labelsOf } from "./labels.ts"
 import { type Exported, type HeadSpec, type ModelDescription, ModelError } from "./model.ts"
 
 /** Options of a classifier. */
 export interface TaskOptions {
-  /** pooling before the head; default of `Models.load`: "mean" */
+  /** pooling before the head, or "tokens" for a head over each token; default of `Models.load`: "mean" */
   readonly pooling: Pooling
   /**
    * initialization of the classifier's weights: random with standard deviation 0.02 ("new"), 0, or the checkpoint's; default of `Models.load`:
@@ -71,20 +71,21 @@ export const describe = (
       head,
       labels,
       // a head of transformers' classification class makes it that class, whatever the file was saved from
-      prefix: options.pooling === "pooler" ? family.prefix : prefix,
+      prefix: headClassOf(head) === undefined ? prefix : family.prefix,
       exported: exportedEncoder(family, head),
       unusedTensors: stored.filter((name) => !used.has(name))
     }
   })
 
 /**
- * Returns the export of an encoder: the sequence classifier if the head is the class's own (pooling "pooler": `bert.encoder.…`, `classifier`),
+ * Returns the export of an encoder: the class with this head if there is one (pooling "pooler" or "tokens": `bert.encoder.…`, `classifier`),
  * else the bare encoder (`encoder.…`).
  */
 export const exportedEncoder = (family: Family, head: HeadSpec): Exported => {
-  const isSeparate = head.pooling !== "pooler"
+  const headClass = headClassOf(head)
+  const isSeparate = headClass === undefined
   return {
-    task: isSeparate ? "FEATURE_EXTRACTION" : "SEQ_CLS",
+    task: headClass?.task ?? "FEATURE_EXTRACTION",
     nameOf: (name) => storedName(family, isSeparate ? "" : family.prefix, name),
     otherPrefix: family.prefix,
     modulesToSave: head.modulesToSave,
@@ -119,20 +120,21 @@ const headFor = ({ family, encoder, find }: Checkpoint, { pooling, head }: TaskO
   const names = (layer: typeof classifier) => layer.map(({ name }) => name)
   // a pooler that was pre-trained is used wherever there is one; a classifier, where it is asked for
   const pretrained = encoder.head.isPretrained && names(before).every((name) => find(name) !== undefined)
-  const saved = pooling === "pooler" && head === "checkpoint" ? names([...before, ...classifier]) : []
+  const saved = headClassOf({ pooling }) !== undefined && head === "checkpoint" ? names([...before, ...classifier]) : []
+  const own = [...before, ...classifier]
   return {
     pooling,
     output: "linear",
-    parameters: [...before, ...classifier],
+    parameters: own,
     inCheckpoint: new Set([...(pretrained ? names(before) : []), ...saved]),
     start: head === "zeros" ? "zeros" : "normal",
-    modulesToSave: pooling === "mean" ? [] : family.headModules
+    modulesToSave: family.headModules.filter((module) => own.some(({ name }) => name.startsWith(`${module}.`)))
   }
 }
 
 /** The classes, and what is wrong with them. */
 const labelsFor = ({ encoder, find }: Checkpoint, { labels, pooling, head }: TaskOptions): Labels => {
-  const classes = find(`${encoder.head.classifier}.weight`)?.shape[0]
+  const classes = find(`${classifierOf(encoder, pooling)}.weight`)?.shape[0]
   const resolved = labelsOf({
     planned: labels,
     stored: encoder.labels,

@@ -44,6 +44,8 @@ export interface ClassifierHead {
   readonly norm: Norm | null
   /** module of the last layer */
   readonly classifier: string
+  /** layers of transformers' token classification class: the same over every token's state, or a linear layer `classifier` alone */
+  readonly overTokens: "same" | "linear"
   /** whether the layers before the classifier were trained with the backbone (BERT's pooler); they are used whenever a checkpoint has them */
   readonly isPretrained: boolean
 }

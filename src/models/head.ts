@@ -6,6 +6,8 @@
  *   mean     z = W·(Σ m∘h / Σ m) + b                       over the tokens; new parameters `head.weight`, `head.bias`
  *   pooler   z = W·norm(act(W_d·v + b_d)) + b             as transformers' own classification class, under its names: v = h[first], or the
  *                                                          mean where the family says so; most families have no norm
+ *   tokens   z = W·h + b, for every token                 as transformers' token classification class; of some families with the pooler's
+ *                                                          layers before it, over each token
  *
  * W [classes, hidden], W_d [hidden, hidden]. Parameters that are in the checkpoint start there (BERT's pooler always, the
  * classifier with `head: "checkpoint"`); new weights start at N(0, 0.02²), as transformers initializes them, biases at 0.
@@ -21,7 +23,7 @@ import { gaussian, randomStream } from "../numbers/index.ts"
 import type { HostTensor } from "../safetensors/index.ts"
 import type { Weights } from "../tensors/index.ts"
 import type { ClassifierHead, Encoder } from "./encoder.ts"
-import { type HeadSpec, linearParameters, normParameters, type TokenBatch } from "./model.ts"
+import { type HeadSpec, linearParameters, normParameters, type TaskType, type TokenBatch } from "./model.ts"
 import { normalized } from "./transformer-block.ts"
 
 /** Pooling before a classification head. */
@@ -33,20 +35,40 @@ export type HeadInit = "new" | "zeros" | "checkpoint"
 const DEVIATION = 0.02
 
 const MEAN_HEAD = "head"
+const TOKEN_HEAD = "classifier"
+
+const headClasses = {
+  pooler: { suffix: "ForSequenceClassification", task: "SEQ_CLS" },
+  tokens: { suffix: "ForTokenClassification", task: "TOKEN_CLS" }
+} as const
+
+/** A class of transformers with a head. */
+export interface HeadClass {
+  /** end of its name: "ForSequenceClassification" */
+  readonly suffix: string
+  /** PEFT's `task_type` */
+  readonly task: TaskType
+}
+
+/** Returns the class of transformers that has such a head; undefined if none has. */
+export const headClassOf = ({ pooling }: Pick<HeadSpec, "pooling">): HeadClass | undefined =>
+  (headClasses as { readonly [name: string]: HeadClass })[pooling]
+
+/** Returns the module of a head's last layer. */
+export const classifierOf = ({ head: { classifier, overTokens } }: Pick<Encoder, "head">, pooling: Pooling): string =>
+  pooling === "mean" ? MEAN_HEAD : pooling === "tokens" && overTokens === "linear" ? TOKEN_HEAD : classifier
 
 /** Returns the parameters of a head: of its last layer, and of the layers before it, which a head over mean pooling does not have. */
-export const headLayers = (
-  { head: { dense, norm, classifier }, hiddenSize }: Encoder,
-  pooling: Pooling,
-  classes: number
-) => {
-  const last = (name: string) => linearParameters({ name, kind: "dense", out: classes, in: hiddenSize })
-  if (pooling === "mean") return { before: [], classifier: last(MEAN_HEAD) }
+export const headLayers = ({ head, hiddenSize }: Encoder, pooling: Pooling, classes: number) => {
+  const { dense, norm, overTokens } = head
+  const name = classifierOf({ head }, pooling)
+  const classifier = linearParameters({ name, kind: "dense", out: classes, in: hiddenSize })
+  if (pooling === "mean" || (pooling === "tokens" && overTokens === "linear")) return { before: [], classifier }
   const ofNorm = norm === null ? [] : normParameters(norm.name, hiddenSize, norm.bias)
   const started = ofNorm.map((parameter) =>
     parameter.name.endsWith(".weight") ? { ...parameter, initial: 1 } : parameter
   )
-  return { before: [...linearParameters(dense), ...started], classifier: last(classifier) }
+  return { before: [...linearParameters(dense), ...started], classifier }
 }
 
 /** Returns initial values of the parameters that the checkpoint does not contain, from the seed and each parameter's name only. */
@@ -70,7 +92,7 @@ export const newHeadParameters = (
   )
 }
 
-/** Computes logits [batch, classes], or vectors [batch, hidden], from hidden states [tokens, hidden]. */
+/** Computes logits [batch, classes], of a head over tokens [tokens, classes], or vectors [batch, hidden], from hidden states [tokens, hidden]. */
 export const applyHead = (
   { head }: { readonly head: ClassifierHead },
   { pooling, output }: Pick<HeadSpec, "pooling" | "output">,
@@ -79,14 +101,16 @@ export const applyHead = (
   weights: Weights
 ): Tensor2D => {
   if (output !== "linear") {
-    const pooled = pooling === "mean" ? meanPooling(h, batch) : firstToken(h, batch.attentionMask.shape[0])
+    const pooled = pooling === "mean" ? meanPooling(h, batch) : firstOf(h, batch)
     return output === "normalized" ? unitRows(pooled) : pooled
   }
   const linear = (name: string, x: Tensor2D, bias?: false) =>
     denseLinear(x, weights(`${name}.weight`) as Tensor2D, (bias ?? true) ? (weights(`${name}.bias`) as Tensor1D) : null)
   if (pooling === "mean") return linear(MEAN_HEAD, meanPooling(h, batch))
-  const { over, dense, activate, norm, classifier } = head
-  const pooled = over === "mean" ? meanPooling(h, batch) : firstToken(h, batch.attentionMask.shape[0])
+  const { over, overTokens, dense, activate, norm, classifier } = head
+  if (pooling === "tokens" && overTokens === "linear") return linear(TOKEN_HEAD, h)
+  const pooledOver = over === "mean" ? meanPooling : firstOf
+  const pooled = pooling === "tokens" ? h : pooledOver(h, batch)
   const inner = linear(dense.name, pooled, dense.bias)
   const active = activate(inner)
   return linear(classifier, norm === null ? active : normalized(active, null, norm, weights))
@@ -107,6 +131,8 @@ const SHORTEST = 1e-12
 /** Divides each row by its Euclidean length. */
 export const unitRows = (x: Tensor2D): Tensor2D =>
   tf.div(x, tf.maximum(tf.sqrt(tf.sum(tf.square(x), 1, true)), SHORTEST))
+
+const firstOf = (h: Tensor2D, { attentionMask }: TokenBatch): Tensor2D => firstToken(h, attentionMask.shape[0])
 
 /** Selects the first hidden state of each of `size` sequences of equal length: [tokens, hidden] → [size, hidden]. */
 export const firstToken = (h: Tensor2D, size: number): Tensor2D => {

@@ -203,8 +203,8 @@ export interface TokenBatch {
 
 /** Head over the last hidden states: its layers, and how the run folder stores it. */
 export interface HeadSpec {
-  /** pooling of a row's hidden states: mean over its tokens, first token, or first token through the checkpoint's pooler */
-  readonly pooling: "mean" | "first" | "pooler"
+  /** pooling of a row's hidden states: mean over its tokens, first token, or first token through the checkpoint's pooler; "tokens": none, each token has an output */
+  readonly pooling: "mean" | "first" | "pooler" | "tokens"
   /** output: a linear layer over the pooled state, or the pooled state itself, unchanged or normalized to length 1 (no output-layer parameters) */
   readonly output: "linear" | "pooled" | "normalized"
   /** parameters of the head, trained with the head's learning rate */
@@ -238,7 +238,7 @@ export interface Exported {
 }
 
 /** Task types of PEFT. */
-export const taskTypes = ["SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM"] as const
+export const taskTypes = ["SEQ_CLS", "TOKEN_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM"] as const
 /** Task type of a model, as PEFT names it. */
 export type TaskType = (typeof taskTypes)[number]
 
@@ -294,7 +294,7 @@ export interface Model extends ModelDescription {
   readonly weights: Weights
   /** packed (quantized) weights of linear layers by parameter name; absent: none */
   readonly packed?: ReadonlyMap<string, PackedMatrix> | undefined
-  /** Copies a batch to the device. The target holds the labels, int32 [batch]. */
+  /** Copies a batch to the device. The target holds the labels, int32 [batch], or [batch·length] of a head over tokens. */
   readonly toDevice: (batch: TokenRows) => {
     /** ids, types and the attention mask, each [size, length] */
     readonly input: TokenBatch
@@ -303,6 +303,6 @@ export interface Model extends ModelDescription {
     /** `[size·length]`: 1 for tokens, 0 for padding */
     readonly mask: Tensor1D
   }
-  /** Returns the head's output, [batch, classes] or [batch, hidden]. `weights` includes the head's parameters; without `runBlock`, blocks run once. */
+  /** Returns the head's output, [batch, classes], [batch·length, classes] or [batch, hidden]. `weights` includes the head's parameters; without `runBlock`, blocks run once. */
   readonly forward: (batch: TokenBatch, linear: Linear, weights: Weights, runBlock?: RunBlock) => Tensor2D
 }

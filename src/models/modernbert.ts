@@ -160,6 +160,7 @@ export const modernbert: Family = {
           activate: (x) => nonlinear(x, activations[file.classifier_activation]),
           norm: norm("head.norm"),
           classifier: "classifier",
+          overTokens: "same",
           isPretrained: true
         }
       }

@@ -44,6 +44,8 @@ export interface OutputWords {
   readonly output: string
   /** meaning of a row's largest output: "label", "next token"; null if the largest output has no meaning of its own */
   readonly answer: string | null
+  /** what has outputs, in singular form; default "row" */
+  readonly row?: string
 }
 
 /** Differences between the outputs of a merged model and those of the adapted one, and the bound that applied. */
@@ -145,13 +147,15 @@ export class MergeRefused extends Schema.TaggedError<MergeRefused>()("MergeRefus
     /** singular form: "logit" */
     output: Schema.String,
     /** meaning of a row's largest output; null: no meaning of its own */
-    answer: Schema.NullOr(Schema.String)
+    answer: Schema.NullOr(Schema.String),
+    /** what has outputs; default "row" */
+    row: Schema.optionalKey(Schema.String)
   })
 }) {
   override get message() {
-    const { output } = this.words
+    const { output, row = "row" } = this.words
     const { largestDifference, largestLogit, relativeDifference, bound } = this
-    return `${this.run}: the merged model differs from the trained one: on ${this.rows} ${this.split} rows its ${output}s differ by up to ${number(largestDifference)}, ${scientific(relativeDifference, 2)} of the largest ${output}, ${number(largestLogit)} (allowed: ${scientific(bound)}); nothing was written. Merge on another device (--device wasm or cpu); if that fails too, please report it as a bug`
+    return `${this.run}: the merged model differs from the trained one: on ${this.rows} ${this.split} ${row}s its ${output}s differ by up to ${number(largestDifference)}, ${scientific(relativeDifference, 2)} of the largest ${output}, ${number(largestLogit)} (allowed: ${scientific(bound)}); nothing was written. Merge on another device (--device wasm or cpu); if that fails too, please report it as a bug`
   }
 }
 

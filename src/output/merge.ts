@@ -18,6 +18,7 @@ import {
   describe,
   familyOf,
   type HeadSpec,
+  headClassOf,
   loadDescribed,
   type Model,
   type ModelDescription,
@@ -54,7 +55,7 @@ const isCompanion = (name: string): boolean => companions.includes(name) || /^(l
 /** A text model with any kind of targets. */
 type MergedModel = ModelDescription & Network & Pick<Model, "tokenizer">
 
-/** Problem types of transformers' sequence classifiers, which select the loss and how a pipeline interprets outputs. */
+/** Problem types of transformers' sequence classifiers (other classes ignore them), which select the loss and how a pipeline interprets outputs. */
 export type ProblemType = "single_label_classification" | "multi_label_classification" | "regression"
 
 type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadError
@@ -63,7 +64,7 @@ type MergeWriteError = FileError | ModelError | SafetensorsError | DeviceReadErr
 export const writeMerged = <M extends MergedModel>(
   adapted: Adapted<M>,
   folder: string,
-  problemType: ProblemType = "single_label_classification"
+  problemType?: ProblemType
 ): Effect.Effect<TensorCounts, MergeWriteError, Sources> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
@@ -79,7 +80,7 @@ export const writeMerged = <M extends MergedModel>(
 
 const writeHead = <M extends MergedModel>({ model, trainable }: Adapted<M>, folder: string) =>
   Effect.gen(function* () {
-    if (model.head.pooling === "pooler" || model.head.parameters.length === 0) return
+    if (headClassOf(model.head) !== undefined || model.head.parameters.length === 0) return
     const path = yield* Path.Path
     const head: Record<string, HostTensor> = {}
     for (const { name, role, value } of trainable.dense) {
@@ -121,7 +122,7 @@ export const openMerged = (
   Effect.gen(function* () {
     const model = yield* loadDescribed(yield* describe(folder, savedTask(head, labels)), { seed: 0 })
     const adapted = yield* unadapted(model)
-    if (head.pooling !== "pooler" && head.parameters.length > 0) yield* restoreAdapter(adapted, folder)
+    if (headClassOf(head) === undefined && head.parameters.length > 0) yield* restoreAdapter(adapted, folder)
     return adapted
   })
 
@@ -129,12 +130,16 @@ export const openMerged = (
 const savedTask = ({ pooling, output }: HeadSpec, labels: ReadonlyArray<string>) => {
   if (pooling === "first" || output !== "linear")
     return { pooling: pooling === "mean" ? pooling : ("first" as const), normalize: output === "normalized" }
-  return { pooling, head: pooling === "pooler" ? ("checkpoint" as const) : ("zeros" as const), labels }
+  return {
+    pooling,
+    head: headClassOf({ pooling }) === undefined ? ("zeros" as const) : ("checkpoint" as const),
+    labels
+  }
 }
 
-/** Returns the class that loads the merged folder: the sequence classifier if the head is that class's own, else the bare encoder. */
+/** Returns the class that loads the merged folder: the class with this head if there is one, else the bare encoder. */
 export const mergedClass = ({ family, head }: ModelDescription): string =>
-  `${familyOf(family).className}${head.pooling === "pooler" ? "ForSequenceClassification" : "Model"}`
+  `${familyOf(family).className}${headClassOf(head)?.suffix ?? "Model"}`
 
 /**
  * Fields that do not apply to the new folder: where the base was loaded from, code that is not copied (`auto_map`), the former spelling of `dtype`,
@@ -157,13 +162,13 @@ export const labelsOfConfig = (labels: ReadonlyArray<string>) => ({
 const mergedConfig = (
   base: object,
   model: ModelDescription,
-  problemType: ProblemType
+  problemType: ProblemType | undefined
 ): Readonly<Record<string, unknown>> => ({
   ...withoutUntrue(base),
   architectures: [mergedClass(model)],
   dtype: "float32",
   // a base that was another classifier would otherwise stay one
-  ...(model.head.pooling === "pooler"
+  ...(headClassOf(model.head) !== undefined
     ? { ...labelsOfConfig(model.labels), problem_type: problemType }
     : { id2label: undefined, label2id: undefined, problem_type: undefined })
 })

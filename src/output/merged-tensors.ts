@@ -23,6 +23,7 @@ import {
   classParameterName,
   families,
   familyOf,
+  headClassOf,
   type ModelDescription,
   type ModelError,
   type Network,
@@ -133,11 +134,17 @@ export const copied = (tensor: StoredTensor): MergedTensor =>
 
 /** Returns whether a tensor belongs to a head that no class of transformers has, which is saved separately. */
 const isSeparateHead = ({ head }: ModelDescription, name: string): boolean =>
-  head.pooling !== "pooler" && head.parameters.some((parameter) => parameter.name === name)
+  headClassOf(head) === undefined && head.parameters.some((parameter) => parameter.name === name)
 
-/** Returns whether a tensor belongs to a stored classifier that this model does not use. */
-const isForeignHead = ({ family, head }: ModelDescription, stored: string): boolean =>
-  head.pooling !== "pooler" && isOutsideBackbone(family, stored)
+/** Returns whether a tensor belongs to a stored head that this model does not use. */
+const isForeignHead = (model: ModelDescription, stored: string): boolean => {
+  const { family, head } = model
+  if (headClassOf(head) === undefined) return isOutsideBackbone(family, stored)
+  const { prefix, headModules } = familyOf(family)
+  const name = stored.startsWith(prefix) ? stored.slice(prefix.length) : stored
+  const isOfHead = headModules.some((module) => name.startsWith(`${module}.`))
+  return isOfHead && !head.parameters.some((parameter) => parameter.name === name)
+}
 
 const isOutsideBackbone = (family: string, name: string): boolean =>
   storedName(familyOf(family), "backbone.", name) === name

@@ -6,6 +6,7 @@ export const columnDescriptions = {
   image: "column that holds an image: its path, or its bytes",
   source: "column that holds the input text, where the model learns to write another text",
   target: "column of numbers to learn, or several, comma-separated; or column that holds the text to write",
+  tokens: "column that holds the words of a text as a list, where every word has a label",
   labelColumns: "columns of 0 and 1, one per label, comma-separated",
   anchor: "column that holds the query text, where rows are texts that belong together",
   positive: "column that holds the text that belongs to the query",

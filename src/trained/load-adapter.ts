@@ -114,7 +114,7 @@ const adopted = (adapter: PeftAdapter, source: string, evaluated: boolean) =>
 
 const notOurs = ({ source, config: { task, className } }: PeftAdapter) => {
   const what = `task_type ${JSON.stringify(task)}${className === null ? "" : ` over ${JSON.stringify(className)}`}`
-  const reason = `is an adapter of ${what}, which is not supported: expected an adapter of a language model (CAUSAL_LM) or an encoder-decoder (SEQ_2_SEQ_LM), or of an encoder with a classifier (SEQ_CLS) or without a head (FEATURE_EXTRACTION)`
+  const reason = `is an adapter of ${what}, which is not supported: expected an adapter of a language model (CAUSAL_LM) or an encoder-decoder (SEQ_2_SEQ_LM), or of an encoder with a classifier of texts (SEQ_CLS) or words (TOKEN_CLS), or without a head (FEATURE_EXTRACTION)`
   return new RunError({ directory: source, reason })
 }
 

@@ -5,7 +5,7 @@
  *   probability          of the class, if the model gives one
  *   probability NAME     of each label, if a row may have several
  *   prediction NAME      each value, if there are several
- *   probabilities        of all classes, and `labels` as a list, in JSON lines
+ *   probabilities        of all classes, `labels` as a list and `spans` of a text, in JSON lines
  *
  * An input column with such a name keeps it, and the new column is called `prediction_2`. All rows are checked before the first is
  * predicted; then they are streamed, whatever the file's size. The file appears when it is complete, and never replaces another.
@@ -120,9 +120,10 @@ const refuseExisting = (out: string) =>
   })
 
 /** Returns a prediction's fields by column name: the same columns for every row of a run. */
-export const columnsSaid = ({ label, labels, probabilities, values }: Prediction): Fields => {
+export const columnsSaid = ({ label, labels, probabilities, spans, values }: Prediction): Fields => {
   const named = (prefix: string, all: Fields) =>
     Object.fromEntries(Object.entries(all).map(([name, value]) => [`${prefix} ${name}`, value]))
+  if (spans !== undefined) return { prediction: label, spans }
   if (labels !== undefined)
     return { prediction: labels.join(", "), ...named("probability", probabilities ?? {}), labels }
   if (values === undefined) {

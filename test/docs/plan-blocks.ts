@@ -22,6 +22,7 @@ const models: Readonly<Record<string, Document>> = {
   classification: { source: "m" },
   regression: { source: "m", task: { kind: "regression" } },
   "multi-label": { source: "m", task: { kind: "multi-label" } },
+  "token-classification": { source: "m" },
   embedding: { source: "m", task: { kind: "embedding" } },
   chat: { source: "m" },
   completion: { source: "m" },

@@ -574,6 +574,18 @@ export const table: Readonly<Record<string, PageRow>> = {
     ),
     unlike: { "second (": twoSteps, "CSS3 (": twoSteps, "JS API (": twoSteps }
   },
+  "docs/token-classification.md": {
+    given: {
+      "broken.json": planOf({ format: "token-classification", train: "broken.jsonl" }),
+      "broken.jsonl": lines(
+        { tokens: ["Anna", "laughs"], labels: ["B-person", "O"] },
+        { tokens: ["and", "Tom"], labels: ["O", "I-person"] },
+        { tokens: ["New", "York"], labels: ["B-place", "I-person"] }
+      )
+    },
+    shorter: { "bun run train examples/plans/tagged.json": fewOf("examples/data/tagged") },
+    unlike: { "Anna:": twoSteps, "Tom:": twoSteps, '{"text":': twoSteps }
+  },
   "docs/training.md": {
     shorter: {
       "bun run train examples/plans/movies-lora-pro-full.json --set training.epochs": `${fewMovies.replace("training.steps=2", "training.epochs=0.01")} --out runs/passes`,

@@ -47,6 +47,7 @@ const asking: Readonly<Record<string, readonly [command: string, field: string]>
   classification: ["predict", "text"],
   regression: ["predict", "text"],
   "multi-label": ["predict", "text"],
+  "token-classification": ["predict", "tokens"],
   embedding: ["embed", "anchor"],
   similarity: ["embed", "text"]
 }
@@ -83,7 +84,7 @@ for (const [name, { plan, losses, scores, baseline, thresholds, answers }] of Ob
             ? jsonObjects(w.read("rows/pixels-validation.jsonl")).map(({ pixels }) => JSON.stringify(pixels))
             : file === undefined
               ? photos
-              : jsonObjects(w.read(file)).map((row) => String(row[field]))
+              : jsonObjects(w.read(file)).map((row) => [row[field]].flat().join(" "))
         const { stdout } = await succeed(w.cli([command, run, ...asked, "--json", ...onWasm]))
         expect(jsonObjects(stdout)).toEqual(near(answers) as never)
       })

@@ -21,7 +21,7 @@ import {
   tinyPlan,
   workspace
 } from "./fixtures.ts"
-import { pairRows, relatedRows, scoredRows, topicRows } from "./text-kinds.ts"
+import { pairRows, relatedRows, scoredRows, taggedRows, topicRows } from "./text-kinds.ts"
 
 const w = workspace()
 env.allowRemoteModels = false
@@ -175,6 +175,34 @@ test(
       for (const { label, score } of scores) expect(Math.abs(score - own[i]![label]!)).toBeLessThan(BOUNDS.fp32)
     }
     expect(w.read("out/topics/README.md")).toContain("top_k: null")
+  },
+  TIMEOUT
+)
+
+test(
+  "labels of words: the tokens of the pipeline have the labels of the run's spans",
+  async () => {
+    w.write("tagged.jsonl", jsonLines(taggedRows(24)))
+    await trained("tagged", {
+      model: { source: "bert", task: { kind: "token-classification" } },
+      data: { format: "token-classification", train: "tagged.jsonl", maxLength: 16 },
+      training: { steps: 100, batchSize: 8 }
+    })
+    const { stdout } = await succeed(w.cli(["predict", "runs/tagged", ...texts, "--json", ...onWasm]))
+    const own = jsonObjects(stdout).map(({ spans }) => spans as ReadonlyArray<{ text: string; label: string }>)
+    expect(own.flat().length).toBeGreaterThan(texts.length)
+    const label = await pipeline("token-classification", "out/tagged", { dtype: "fp32" })
+    for (const [i, text] of texts.entries()) {
+      const tokens = await label(text)
+      const starts = own[i]!.map((span) => ({ word: span.text.split(" ")[0]!, entity: `B-${span.label}` }))
+      expect(
+        tokens.map(({ word, entity }) => ({ word, entity })).filter((one) => one.entity?.startsWith("B-"))
+      ).toEqual(starts)
+      const groups = await label(text, { aggregation_strategy: "simple" })
+      expect(groups.map(({ word, entity_group }) => [word, entity_group])).toEqual(
+        own[i]!.map((span) => [span.text, span.label])
+      )
+    }
   },
   TIMEOUT
 )

@@ -7,7 +7,7 @@ import { readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import type { ProgressEvent } from "../../src/run/index.ts"
 import { jsonLines, listing, type Plan, TIMEOUT, tinyPlan, workspace } from "./fixtures.ts"
 import { busyPlan, metricsOf, resultsOf, tensorsOf } from "./runs.ts"
-import { pairRows, scoredRows, topicRows } from "./text-kinds.ts"
+import { pairRows, scoredRows, taggedRows, topicRows } from "./text-kinds.ts"
 import { atStep, complete, trainHere } from "./train-here.ts"
 
 const w = workspace()
@@ -16,6 +16,7 @@ beforeAll(() => {
   w.write("pairs.jsonl", jsonLines(pairRows(24)))
   w.write("scored.jsonl", jsonLines(scoredRows(24)))
   w.write("topics.jsonl", jsonLines(topicRows(24)))
+  w.write("tagged.jsonl", jsonLines(taggedRows(24)))
 })
 
 const STEPS = 10
@@ -74,6 +75,10 @@ const plans: Readonly<Record<string, Plan>> = {
   }),
   "pairs of texts": busyPlan("bert", STEPS, {
     data: { ...kinds, format: "classification", train: "pairs.jsonl", text: "premise", textPair: "hypothesis" }
+  }),
+  "labels of words, in windows": busyPlan("bert", STEPS, {
+    model: { source: "bert", task: { kind: "token-classification" } },
+    data: { ...kinds, format: "token-classification", train: "tagged.jsonl", maxLength: 6, stride: 2 }
   }),
   "numbers of texts": busyPlan("bert", STEPS, {
     model: { source: "bert", task: { kind: "regression" } },

@@ -37,3 +37,16 @@ export const relatedRows = (count: number, offset = 0) =>
         " "
       )} ${["music", "story", "scene", "plot", "cast", "film"][(i + offset) % 6]!} ${["so", "very", "a"][Math.floor((i + offset) / 6) % 3]!}`
   }))
+
+/** What of a text names a part, and what a view of it. */
+export const taggedRows = (count: number, offset = 0) =>
+  tinyRows(count, offset).map(({ text }) => {
+    const tokens = text.split(" ")
+    const parts = ["plot", "cast", "music", "story", "scene"]
+    const others = ["the", "was", "is", "a", "and"]
+    const isView = (word: string | undefined) => word !== undefined && ![...parts, ...others].includes(word)
+    const labels = tokens.map((word, i) =>
+      parts.includes(word) ? "B-part" : !isView(word) ? "O" : isView(tokens[i - 1]) ? "I-view" : "B-view"
+    )
+    return { tokens, labels }
+  })

@@ -40,7 +40,7 @@ const objectsIn = (value: unknown, path = ""): ReadonlyArray<readonly [string, J
       ]
 
 describe.each([
-  ["run-plan", runPlanJsonSchema(), runPlanJsonSchemaText(), 95_000, 20],
+  ["run-plan", runPlanJsonSchema(), runPlanJsonSchemaText(), 98_500, 20],
   ["adaptation-plan", adaptationPlanJsonSchema(), adaptationPlanJsonSchemaText(), 30_000, 8]
 ])("%s.schema.json", (name, schema, text, bytes, objects) => {
   const resolved = (field: Json): Json => {

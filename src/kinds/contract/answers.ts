@@ -25,6 +25,20 @@ export interface AskedField {
   readonly shape?: ReadonlyArray<number>
 }
 
+/** A labelled part of a text. */
+export interface PredictedSpan {
+  /** the part */
+  readonly text: string
+  /** first character, an index into the text in UTF-16 code units */
+  readonly start: number
+  /** end, exclusive */
+  readonly end: number
+  /** type of the entity, or label of the word */
+  readonly label: string
+  /** mean probability of its words' labels, in [0, 1] */
+  readonly score: number
+}
+
 /** A prediction for a row. Kinds add fields such as probabilities and values. */
 export interface Prediction {
   /** text of the row; the file of an image, the list of a row of numbers */
@@ -39,6 +53,8 @@ export interface Prediction {
   readonly probabilities?: Readonly<Record<string, number>>
   /** predicted labels; present where a row has any number of them */
   readonly labels?: ReadonlyArray<string>
+  /** labelled parts of the text, in its order; present where words have labels */
+  readonly spans?: ReadonlyArray<PredictedSpan>
   /** predicted values in the units of the data */
   readonly values?: Readonly<Record<string, number>>
 }

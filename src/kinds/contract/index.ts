@@ -18,6 +18,7 @@ export type {
   Asked,
   AskedField,
   ObservedWriting,
+  PredictedSpan,
   Prediction,
   Trained,
   WriteOptions,

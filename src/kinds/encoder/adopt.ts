@@ -6,8 +6,10 @@ import { bareName, type PeftAdapter } from "../../peft/index.ts"
 
 /** The head of an adapter. */
 export interface AdoptedHead {
-  /** `model` section of the plan */
-  readonly model: { readonly task: { readonly pooling: "mean" | "pooler" }; readonly head: "checkpoint" | "new" }
+  /** pooling before it; absent: it is over tokens */
+  readonly pooling?: "mean" | "pooler"
+  /** where it starts, as in a plan */
+  readonly start: "checkpoint" | "new"
   /** one label per output; null if only transformers' default names (LABEL_0 …) are known */
   readonly labels: ReadonlyArray<string> | null
   readonly outputs: number
@@ -19,7 +21,7 @@ export interface AdoptedHead {
 export const adoptedHead = (adapter: PeftAdapter, source: string) =>
   Effect.gen(function* () {
     if (!hasHead(adapter)) return null
-    const pooling = adapter.head.size > 0 ? "mean" : "pooler"
+    const pooling = isOverTokens(adapter) ? "tokens" : adapter.head.size > 0 ? "mean" : "pooler"
     // the number of outputs is not known yet: any two labels
     const described = yield* describe(source, { pooling, head: "new", labels: ["0", "1"] })
     const headOutputs = outputsIn(adapter, described.head)
@@ -30,7 +32,8 @@ export const adoptedHead = (adapter: PeftAdapter, source: string) =>
     const outputs = headOutputs ?? names.length
     const isNamed = names.length === outputs && !names.every((name, i) => name === `LABEL_${i}`)
     const head: AdoptedHead = {
-      model: { task: { pooling }, head: start },
+      ...(pooling === "tokens" ? {} : { pooling }),
+      start,
       labels: isNamed ? names : null,
       outputs,
       maxLength: described.maxLength
@@ -40,8 +43,13 @@ export const adoptedHead = (adapter: PeftAdapter, source: string) =>
 
 const hasHead = ({ config: { task, className }, tensors, head }: PeftAdapter): boolean =>
   task === "SEQ_CLS" ||
+  task === "TOKEN_CLS" ||
   head.size > 0 ||
-  (task === null && (/ForSequenceClassification$/.test(className ?? "") || [...tensors.keys()].some(isOfClassifier)))
+  (task === null &&
+    (/For(Sequence|Token)Classification$/.test(className ?? "") || [...tensors.keys()].some(isOfClassifier)))
+
+const isOverTokens = ({ config: { task, className } }: PeftAdapter): boolean =>
+  task === "TOKEN_CLS" || (task === null && /ForTokenClassification$/.test(className ?? ""))
 
 const isOfClassifier = (name: string): boolean => /^classifier\./.test(name)
 

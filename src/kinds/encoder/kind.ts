@@ -23,19 +23,25 @@ export const encoderFacts = {
   labelsOf: ({ labels }: Resolved["model"]) => labels
 }
 
+const linesWith =
+  (what: string) =>
+  ({ plan, model, lengths: { p50, p95, max, truncated } }: Resolved) => ({
+    weights: unusedText(model),
+    lengths: `${p50} tokens (median), ${p95} (95 %), ${max} (longest); ${percent(truncated)} ${what} ${longestText(plan, model)}`
+  })
+
 export const encoderWords = {
   model: ({ family, layers, hiddenSize }: Resolved["model"]) => `${family} (${layers} layers, ${hiddenSize} wide)`,
   modelName: ({ family }: Resolved["model"]) => family,
   untrained: () => "the untrained head",
-  lines: ({ plan, model, lengths: { p50, p95, max, truncated } }: Resolved) => ({
-    weights: unusedText(model),
-    lengths: `${p50} tokens (median), ${p95} (95 %), ${max} (longest); ${percent(truncated)} cut at ${longestText(plan, model)}`
-  }),
+  lines: linesWith("cut at"),
   json: ({ model: { family, folder, labels, unusedTensors }, lengths }: Resolved) => ({
     model: { family, folder, labels, unusedTensors },
     lengths
   })
 }
+
+const windowWords = { ...encoderWords, lines: linesWith("in windows of") }
 
 const UNUSED_SHOWN = 4
 
@@ -55,10 +61,11 @@ export const unusedText = ({ parameters, head, unusedTensors }: Read): string =>
 /** A plan over texts or pairs of texts, for an encoder with a head. */
 export interface HeadPlan extends Omit<EncoderPlan, "model" | "data"> {
   readonly model: EncoderPlan["model"] & {
-    readonly task: { readonly pooling: "mean" | "pooler" }
+    /** `pooling`: absent for a head over tokens */
+    readonly task: { readonly kind: string; readonly pooling?: "mean" | "pooler" }
     readonly head?: "new" | "zeros" | "checkpoint"
   }
-  readonly data: EncoderPlan["data"] & TextColumns
+  readonly data: EncoderPlan["data"] & Partial<TextColumns>
 }
 
 interface HeadData extends OpenedData {
@@ -85,9 +92,13 @@ interface HeadKind<Plan extends EncoderPlan & HeadPlan, Data extends HeadData>
   /** whether outputs are classes (one or several per row) and not numbers */
   readonly classes: boolean
   readonly words: Pick<PlanKind<Plan, ResolvedEncoderPlan<Plan, Data>>["words"], "prediction" | "rows">
+  /** whether texts that are too long are read in windows, rather than cut; default: cut */
+  readonly windows?: true
   readonly detecting: Detecting
   /** Conversion of external adapters with a head; absent for kinds without a PEFT head. */
   readonly adopting?: {
+    /** "tokens" for a kind with a head over tokens; absent: over texts */
+    readonly over?: "tokens"
     /** returns the task's `kind` and the data section; null if the head is of a different kind */
     sections(
       head: AdoptedHead,
@@ -105,16 +116,18 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
   words,
   detecting,
   adopting,
+  windows,
   ...kindOptions
 }: HeadKind<Plan, Data>): HeadKindOf<Plan, Data> => ({
   ...kindOptions,
   ...encoderFacts,
   labelsOf: ({ labels }) => (classes ? labels : []),
   describe: ({ model, data }) =>
-    describe(model.source, { ...model.task, head: model.head ?? "new", labels: outputs.planned(data) }),
+    describe(model.source, { ...pooled(model.task), head: model.head ?? "new", labels: outputs.planned(data) }),
   resolve: (plan, name) =>
     Effect.gen(function* () {
-      const { source, task } = plan.model
+      const { source } = plan.model
+      const task = pooled(plan.model.task)
       const planned = outputs.planned(plan.data)
       const rows = yield* Effect.result(open(plan))
       const foundLabels = classes && Result.isSuccess(rows) ? outputs.fromRows(rows.success) : undefined
@@ -134,6 +147,7 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
         data,
         model,
         textsOf: ({ splits }) => splits.train,
+        ...(windows === undefined ? {} : { windows }),
         filled: (openedData) => ({
           ...plan,
           model: { ...plan.model, head },
@@ -141,31 +155,35 @@ export const headKind = <Plan extends EncoderPlan & HeadPlan, Data extends HeadD
         })
       })
     }),
-  words: { ...encoderWords, ...words },
+  words: { ...(windows === undefined ? encoderWords : windowWords), ...words },
   suggesting: headSuggesting(
     (data) => (classes ? outputs.fromRows(data).length : null),
     "accuracy" in kindOptions.metrics
   ),
   detecting,
-  ...(adopting === undefined ? {} : { adopting: { ...adopting, sections: adoptedSections(adopting.sections) } }),
+  ...(adopting === undefined ? {} : { adopting: { sample: adopting.sample, sections: adoptedSections(adopting) } }),
   next: ({ data }, run) => `predict ${run} ${exampleArgument(data)}`
 })
 
+const pooled = ({ pooling }: HeadPlan["model"]["task"]) => ({ pooling: pooling ?? ("tokens" as const) })
+
 const adoptedSections =
-  (of: NonNullable<HeadKind<never, never>["adopting"]>["sections"]): Adopting["sections"] =>
+  ({ sections: of, over }: NonNullable<HeadKind<never, never>["adopting"]>): Adopting["sections"] =>
   (adapter, source, evaluated) =>
     Effect.gen(function* () {
       const { adoptedHead } = yield* Effect.promise(() => import("./adopt.ts"))
       const head = yield* adoptedHead(adapter, source)
-      const sections = head === null ? null : of(head, evaluated)
-      if (head === null || sections === null) return null
+      if (head === null || (over === undefined) !== (head.pooling !== undefined)) return null
+      const sections = of(head, evaluated)
+      if (sections === null) return null
       const { kind, data } = sections
+      const { pooling } = head
       return {
-        model: { source, ...head.model, task: { kind, ...head.model.task } },
+        model: { source, head: head.start, task: { kind, ...(pooling === undefined ? {} : { pooling }) } },
         data: { format: kind, train: "none.jsonl", maxLength: head.maxLength, ...data }
       }
     })
 
 /** Returns a sample row as a word of a shell. */
-export const exampleArgument = ({ text, textPair }: TextColumns): string =>
+export const exampleArgument = ({ text = "text", textPair }: Partial<TextColumns>): string =>
   textPair === undefined ? '"your text"' : shellWord(JSON.stringify({ [text]: "your text", [textPair]: "the other" }))

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { TextColumns } from "../../data/index.ts"
 import type { Device } from "../../device/device.ts"
-import type { Model, ModelDescription, Network } from "../../models/index.ts"
+import { headClassOf, type Model, type ModelDescription, type Network } from "../../models/index.ts"
 import {
   type CardSource,
   changeOf,
@@ -26,7 +26,9 @@ import { mergedRun } from "../contract/merged-run.ts"
 import { type EncoderPlan, longestText, type ResolvedEncoderPlan } from "./resolve.ts"
 import { servedClassifier, type TextNetwork } from "./served.ts"
 
-type HeadPlan = EncoderPlan & { readonly data: TextColumns }
+/** Columns of texts; absent where rows are lists of words. */
+type Columns = Partial<TextColumns>
+type HeadPlan = EncoderPlan & { readonly data: Columns }
 type HeadModel = ModelDescription & Network & Pick<Model, "tokenizer"> & TextNetwork
 type Source = CardSource<ResolvedEncoderPlan<HeadPlan, OpenedData>>
 
@@ -49,7 +51,8 @@ interface HeadPublisher<
   M extends HeadModel,
   S extends SplitSource
 > {
-  readonly problemType: ProblemType
+  /** absent for a head over tokens, whose class has no problem types */
+  readonly problemType?: ProblemType
   readonly words: OutputWords
   /** noun phrase for the trained parameters where no layer is adapted: "A classification head" */
   readonly alone: string
@@ -85,6 +88,8 @@ export const headPublisher = <
   usage: served,
   ...publisher
 }: HeadPublisher<Plan, R, M, S>): Publisher<Plan, R, M, S> => {
+  // sequence classifiers of all problem types have one pipeline
+  const pipeline = problemType === undefined ? task : "text-classification"
   const writtenOf = (trained: Trained<Plan, M>) => publisher.exportedModel?.(trained) ?? Effect.succeed(trained.adapted)
   return {
     readerOf: peftReader,
@@ -96,6 +101,7 @@ export const headPublisher = <
             plan: trained.plan,
             adapted: trained.adapted,
             exported: exported,
+            task: pipeline,
             problemType,
             usage: served(trained)
           })
@@ -105,13 +111,13 @@ export const headPublisher = <
       const { plan, model } = source.resolved
       const longest = longestText(plan, model)
       return {
-        pipeline: "text-classification",
+        pipeline,
         task,
         alone: publisher.alone,
         purpose: publisher.purpose(model),
         settings: [["maximum tokens per text", longest]],
         loading: loadingCode(source, publisher.python(source.resolved)),
-        limits: `${publisher.limits(model)} Texts are cut at ${longest} tokens.`
+        limits: `${publisher.limits(model)} ${model.head.pooling === "tokens" ? "Longer texts are read in windows" : "Texts are cut"} at ${longest} tokens.`
       }
     },
     merge: (trained, splits, run, folder) => {
@@ -132,7 +138,7 @@ export const headPublisher = <
         ),
         reopened: Effect.map(openMerged(folder, model), (merged) => publisher.reopened(merged, model)),
         card: {
-          pipeline: model.head.pooling === "pooler" ? "text-classification" : "feature-extraction",
+          pipeline: headClassOf(model.head) === undefined ? "feature-extraction" : pipeline,
           introduction: publisher.introduction(trained, change),
           weights: plan.model.weights,
           leftOut: "they are another head's",
@@ -144,11 +150,11 @@ export const headPublisher = <
 }
 
 /** Returns a sample row in TypeScript. */
-export const exampleRow = ({ text, textPair }: TextColumns): string =>
+export const exampleRow = ({ text = "text", textPair }: Columns): string =>
   textPair === undefined ? '"a text"' : JSON.stringify({ [text]: "a text", [textPair]: "another" })
 
 /** Returns the arguments of a Python tokenizer for one row. */
-export const exampleTexts = ({ textPair }: TextColumns, text = "a text"): string =>
+export const exampleTexts = ({ textPair }: Columns, text = "a text"): string =>
   textPair === undefined ? `["${text}"]` : `["${text}"], ["the other"]`
 
 /** Returns code that loads the adapter, in Python with PEFT or transformers and with this library. */
@@ -167,13 +173,14 @@ const pythonLines = (source: Source, { imports = [], answer }: PythonAnswer): Re
   const trained = trainedLines(resolved)
   const { plan, model } = resolved
   const mean = model.head.pooling === "mean"
+  const loadedClass = autoClassOf(model)
   const length = longestText(plan, model)
   return [
     ...imports,
     "import torch",
     ...(peftReader(plan) !== null ? ["from peft import PeftModel"] : []),
     ...(mean || peftReader(plan) === null ? ["from safetensors.torch import load_file"] : []),
-    `from transformers import ${mean ? "AutoModel" : "AutoModelForSequenceClassification"}, AutoTokenizer`,
+    `from transformers import ${loadedClass}, AutoTokenizer`,
     "",
     `base = ${python(base)}`,
     `adapter = ${python(adapter)}`,
@@ -181,7 +188,7 @@ const pythonLines = (source: Source, { imports = [], answer }: PythonAnswer): Re
     "tokenizer = AutoTokenizer.from_pretrained(base)",
     mean
       ? "model = AutoModel.from_pretrained(base, dtype=torch.float32)"
-      : "model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(labels), dtype=torch.float32)",
+      : `model = ${loadedClass}.from_pretrained(base, num_labels=len(labels), dtype=torch.float32)`,
     ...trained,
     "model.eval()",
     "",
@@ -203,21 +210,22 @@ const pythonLines = (source: Source, { imports = [], answer }: PythonAnswer): Re
 /** Returns Python lines that load the trained tensors into `model`; empty for a head over mean pooling without adapted layers. */
 const trainedLines = ({ plan, model, selected }: Source["resolved"]): ReadonlyArray<string> => {
   if (peftReader(plan) !== null) return ["model = PeftModel.from_pretrained(model, adapter)"]
-  const needsState = model.head.pooling === "pooler" || selected.sites.length > 0 || selected.parameters.length > 0
+  const needsState =
+    headClassOf(model.head) !== undefined || selected.sites.length > 0 || selected.parameters.length > 0
   return needsState ? ['model.load_state_dict(load_file(f"{adapter}/trained.safetensors"), strict=False)'] : []
 }
 
 const usage = (
   model: ModelDescription,
-  columns: TextColumns,
+  columns: Columns,
   maxLength: number,
   { loading, answer }: MergedPython
 ): ReadonlyArray<string> =>
-  model.head.pooling === "pooler"
+  headClassOf(model.head) !== undefined
     ? [
         `It loads as transformers' \`${mergedClass(model)}\`.`,
         "",
-        fenced("python", loading ?? [...sequenceCode(columns, maxLength), ...answer])
+        fenced("python", loading ?? [...classCode(autoClassOf(model), columns, maxLength), ...answer])
       ]
     : [
         `It loads as transformers' \`${mergedClass(model)}\`. The head, over the mean of the last hidden states, is not supported by transformers classes and is stored separately in \`head.safetensors\`: \`pipeline("text-classification")\` and \`AutoModelForSequenceClassification\` would use a random new head instead. To use the trained head:`,
@@ -227,21 +235,24 @@ const usage = (
         "`tfjs-lora-pro export RUN --format onnx` writes a folder with the head in its graph, for transformers.js pipelines and onnxruntime."
       ]
 
+/** Returns the Auto class that loads a model with its head, or without one that no class has. */
+const autoClassOf = ({ head }: ModelDescription): string => `AutoModel${headClassOf(head)?.suffix ?? ""}`
+
 /** Returns Python code that computes `logits` of a text with the folder's own class, and its `labels`. */
-const sequenceCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
+const classCode = (autoClass: string, columns: Columns, maxLength: number): ReadonlyArray<string> => [
   "import torch",
-  "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+  `from transformers import ${autoClass}, AutoTokenizer`,
   "",
   'folder = "path/to/this/folder"',
   "tokenizer = AutoTokenizer.from_pretrained(folder)",
-  "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()",
+  `model = ${autoClass}.from_pretrained(folder).eval()`,
   "labels = list(model.config.id2label.values())",
   batchLine(columns, maxLength),
   "with torch.no_grad():",
   "    logits = model(**batch).logits"
 ]
 
-const headCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string> => [
+const headCode = (columns: Columns, maxLength: number): ReadonlyArray<string> => [
   "import json",
   "",
   "import torch",
@@ -262,5 +273,5 @@ const headCode = (columns: TextColumns, maxLength: number): ReadonlyArray<string
   "    logits = pooled @ weight.T + bias"
 ]
 
-const batchLine = (columns: TextColumns, maxLength: number): string =>
+const batchLine = (columns: Columns, maxLength: number): string =>
   `batch = tokenizer(${exampleTexts(columns, "your text")}, return_tensors="pt", padding=True, truncation=True, max_length=${maxLength})`

@@ -65,6 +65,8 @@ interface Encoded<Plan extends EncoderPlan, Data extends OpenedData> {
   readonly model: Result.Result<DescribedModel, ModelError>
   /** sequences per training row; default 1 */
   readonly texts?: number
+  /** whether texts that are too long are read in windows, rather than cut */
+  readonly windows?: boolean
   /** the training texts, whose lengths are measured */
   readonly textsOf: (data: Data) => RowSource<TextFields & Located>
   /** returns the plan with the fields that data and model determine */
@@ -75,7 +77,7 @@ interface Encoded<Plan extends EncoderPlan, Data extends OpenedData> {
 export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData>(
   plan: Plan,
   name: string,
-  { data, model, texts = 1, textsOf, filled }: Encoded<Plan, Data>
+  { data, model, texts = 1, windows = false, textsOf, filled }: Encoded<Plan, Data>
 ): Effect.Effect<ResolvedEncoderPlan<Plan, Data>, ResolveError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const selected = Result.flatMap(model, (described) => selectSites(plan, described))
@@ -125,16 +127,16 @@ export const resolveEncoder = <Plan extends EncoderPlan, Data extends OpenedData
       warnings: [
         ...data.success.warnings,
         ...inOthers,
-        ...tooLong(plan, model.success),
-        ...truncated(train.where, maxLength, lengths)
+        ...tooLong(plan, model.success, windows),
+        ...(windows ? [] : truncated(train.where, maxLength, lengths))
       ]
     })
   })
 
-const tooLong = (plan: EncoderPlan, model: ModelDescription): ReadonlyArray<string> =>
+const tooLong = (plan: EncoderPlan, model: ModelDescription, windows: boolean): ReadonlyArray<string> =>
   plan.data.maxLength > model.maxLength
     ? [
-        `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are cut at ${model.maxLength}`
+        `data.maxLength ${plan.data.maxLength} is more than the model's ${model.maxLength} positions; texts are ${windows ? "read in windows of" : "cut at"} ${model.maxLength}`
       ]
     : []
 

@@ -4,7 +4,7 @@ import * as tf from "@tensorflow/tfjs-core"
 import * as Effect from "effect/Effect"
 import type { Adapted } from "../../../adapters/index.ts"
 import type { TextColumns } from "../../data/index.ts"
-import { familyOf, type Model, type Network, type RunBlock } from "../../models/index.ts"
+import { familyOf, headClassOf, type Model, type Network, type RunBlock } from "../../models/index.ts"
 import { labelsOfConfig, type ProblemType } from "../../output/index.ts"
 import type { Linear, Weights } from "../../tensors/index.ts"
 import { type Served, type ServedInput, script } from "../contract/served.ts"
@@ -58,21 +58,31 @@ export const servedText = ({ plan, adapted: { model }, adapted, exported = adapt
 })
 
 /**
- * Describes a classifier for other engines: logits [batch, labels] under transformers' name, so that its sequence-classification classes
- * run it, with any head.
+ * Describes a classifier for other engines: logits [batch, labels], or [batch, length, labels] of a head over tokens, under transformers' name,
+ * so that its classes run it, with any head. `task`: the pipeline.
  */
 export const servedClassifier = (
-  serving: Serving & { readonly problemType: ProblemType; readonly usage: ReadonlyArray<string> }
+  serving: Serving & {
+    readonly task: string
+    readonly problemType: ProblemType | undefined
+    readonly usage: ReadonlyArray<string>
+  }
 ) => {
-  const { adapted, problemType, usage } = serving
+  const { adapted, task, problemType, usage } = serving
   const { model } = adapted
   const forward = applied(model)
+  const overTokens = model.head.pooling === "tokens"
+  const suffix = headClassOf(model.head)?.suffix ?? "ForSequenceClassification"
   return Effect.succeed<Served>({
     ...servedText(serving),
-    task: "text-classification",
-    forward: (inputs, linear, weights) => ({ logits: forward(inputs, linear, weights).said }),
+    task,
+    forward: (inputs, linear, weights) => {
+      const { said } = forward(inputs, linear, weights)
+      const shape = inputs["input_ids"]!.shape as [number, number]
+      return { logits: overTokens ? tf.reshape(said, [...shape, model.labels.length]) : said }
+    },
     config: {
-      architectures: [`${familyOf(model.family).className}ForSequenceClassification`],
+      architectures: [`${familyOf(model.family).className}${suffix}`],
       ...labelsOfConfig(model.labels),
       problem_type: problemType
     },

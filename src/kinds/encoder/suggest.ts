@@ -54,8 +54,10 @@ export interface Facts extends Evaluated {
   readonly narrowest: number
   /** parameters in linear layers */
   readonly linear: number
-  /** whether the head is a new linear layer over the mean of the hidden states */
+  /** whether the head is a new linear layer over the hidden states, or over their mean */
   readonly newHead: boolean
+  /** whether words have labels, rather than texts: long texts are then read in windows */
+  readonly words: boolean
 }
 
 type Resolved = ResolvedEncoderPlan<EncoderPlan, OpenedData>
@@ -71,14 +73,16 @@ const factsOf = ({ model, data, lengths }: Resolved, heldOut: number, classes: n
     longest: lengths.max,
     positions: model.maxLength,
     hiddenSize: model.hiddenSize,
-    newHead: model.head.pooling === "mean"
+    newHead: model.head.inCheckpoint.size === 0 && ["mean", "tokens"].includes(model.head.pooling),
+    words: model.head.pooling === "tokens"
   }
 }
 
 /** Suggests the number of steps of `batchSize` rows. */
-const steps = ({ rows, classes, median, linear }: Facts): Choice => {
-  const [target, finding] =
-    classes === null
+const steps = ({ rows, classes, words, median, linear }: Facts): Choice => {
+  const [target, finding] = words
+    ? ([rowsSeen.more, findings.rowsOfWords] as const)
+    : classes === null
       ? ([rowsSeen.two, findings.rowsOfNumbers] as const)
       : classes > 2
         ? ([rowsSeen.more, findings.rowsOfMore] as const)
@@ -115,30 +119,32 @@ const rate = (steps: number): Choice =>
 
 /**
  * Suggests LoRA-Pro at every linear layer, from the method to the schedule. `rate`: learning rate for models up to the largest measured
- * width.
+ * width; `headRate`: what was measured of the head's own, if it has one.
  */
 export const loraPro = (
-  { narrowest, hiddenSize, newHead }: Pick<Facts, "narrowest" | "hiddenSize" | "newHead">,
-  rate: Choice
+  { narrowest, hiddenSize }: Pick<Facts, "narrowest" | "hiddenSize">,
+  rate: Choice,
+  headRate?: Finding
 ): ReadonlyArray<Choice> => [
   { path: "adapter.method", value: "lora", reason: "low-rank factors A and B on every linear layer" },
   ...ranks(narrowest, findings.rank),
   measured("optimizer.kind", "lora-pro", "no search for a learning rate is needed", findings.fullForm),
   measured("optimizer.form", "full", "the safer form", findings.fullNotEfficient),
   rateOf(hiddenSize, rate),
-  ...(newHead ? [measured("optimizer.headLearningRate", rates.head, "", findings.headRate)] : []),
+  ...(headRate === undefined ? [] : [measured("optimizer.headLearningRate", rates.head, "", headRate)]),
   measured("optimizer.schedule.kind", "linear", "", findings.warmup),
   measured("optimizer.schedule.warmup", warmup, "", findings.warmup)
 ]
 
 /** Suggests the maximum number of tokens per text. */
-const maxLength = ({ p95, longest, positions }: Facts): Choice => {
+const maxLength = ({ p95, longest, positions, words }: Facts): Choice => {
   const round = roundLength(p95)
   const value = Math.min(round, positions)
-  const cut = longest <= value ? `the longest has ${longest}` : `the longest has ${longest} and is truncated`
+  const handled = words ? "read in windows" : "truncated"
+  const cut = longest <= value ? `the longest has ${longest}` : `the longest has ${longest} and is ${handled}`
   const reason =
     value < round
-      ? `the model's token limit; 95 % of the texts have at most ${p95} tokens, so more than one in twenty is truncated`
+      ? `the model's token limit; 95 % of the texts have at most ${p95} tokens, so more than one in twenty is ${handled}`
       : `95 % of the texts have at most ${p95} tokens; ${cut}`
   return { path: "data.maxLength", value, reason }
 }
@@ -149,7 +155,7 @@ export const choose = (facts: Facts): ReadonlyArray<Choice> => {
   const number = length.value as number
   return [
     maxLength(facts),
-    ...loraPro(facts, rate(number)),
+    ...loraPro(facts, rate(number), facts.newHead ? findings[facts.words ? "headRateOfWords" : "headRate"] : undefined),
     length,
     measured("training.batchSize", batchSize, "", findings.batch),
     ...evaluation(facts, number, someLabelled(evaluatedRows.labelled, facts.classes !== null))
@@ -161,7 +167,7 @@ const cautions = (facts: Facts): ReadonlyArray<string> => [
   ...nothingToEvaluate(facts),
   ...(facts.newHead
     ? []
-    : ["optimizer.headLearningRate is not set, so the head uses learningRate: heads on a pooler were not measured"])
+    : ["optimizer.headLearningRate is not set, so the head uses learningRate: only new linear heads were measured"])
 ]
 
 /** Returns remedies of such plans that reduce memory. `finding`: source of the learning rate of plain LoRA. */

@@ -142,7 +142,8 @@ const suggestImages: Suggesting<ResolvedImagesPlan> = {
       positions,
       hiddenSize,
       ...sizesOf(model.sites),
-      newHead: model.head.parameters.length > 0
+      newHead: model.head.parameters.length > 0,
+      words: false
     })
     return {
       // length of texts, which images do not have

@@ -2,7 +2,7 @@
 scikit-learn and scipy compute them from the same rows. Every plan trains a layer of a golden model whole (and a head that starts at 0) on
 batches of all rows by plain gradient descent, which shows the scale of a loss, so nothing of it is drawn at random.
 
-Run in this folder with torch, transformers, scikit-learn, scipy and Pillow (made with 2.13.0, 5.24.0, 1.9.1, 1.17.1, 12.0.0); needs the
+Run in this folder with torch, transformers, scikit-learn, scipy, seqeval and Pillow (made with 2.13.0, 5.24.0, 1.9.1, 1.17.1, 1.2.2, 12.0.0); needs the
 tokenizers, photos and the network of ../compatibility-kinds: python kinds.py
 """
 import json
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy import stats
+from seqeval import metrics as seqeval
+from seqeval.metrics.sequence_labeling import get_entities
 from sklearn import dummy, metrics, preprocessing
 from tokenizers import Tokenizer
 from transformers import BertModel, LlamaForCausalLM, T5ForConditionalGeneration, ViTModel
@@ -32,6 +34,17 @@ def text_of(i):
     return f"the {SUBJECTS[i % 4]} {'was' if i % 2 else 'is'} {'very ' if i % 5 == 0 else ''}{word}"
 
 
+def tagged(i):
+    """A view is one word or two, and every fifth text has two of them."""
+    words = text_of(i).split() + (["and", "very", LABELS[i % 3]] if i % 5 == 2 else [])
+    labels = []
+    for word in words:
+        before = labels[-1] if labels else "O"
+        view = word == "very" or any(word in own for own in QUALITIES.values())
+        labels.append("B-part" if word in SUBJECTS else "O" if not view else "I-view" if before == "B-view" else "B-view")
+    return {"tokens": words, "labels": labels}
+
+
 def asked(i):
     thing, colour = list(COLOURS.items())[i % 6]
     answer = f" the {thing} {'was' if i % 2 else 'is'} {colour} ."
@@ -47,6 +60,7 @@ ROWS = {
     # exactly half of the rows in train have praise, and half have craft: the baseline gives both
     "topics": lambda i: {"text": text_of(i), "labels": (["praise"] if i % 2 else []) + (["craft"] if i % 4 in (1, 2) else [])},
     # no label that half of the rows have: the most frequent one is the baseline
+    "tagged": lambda i: tagged(i),
     "seldom": lambda i: {"text": text_of(i), "labels": (["praise"] if i % 3 == 1 else []) + (["craft"] if i % 4 == 2 else [])},
     "related": lambda i: {"anchor": text_of(i), "positive": f"{text_of(i + 3)} and {SUBJECTS[(i * 3) % 4]}"},
     "alike": lambda i: {"text": text_of(i), "textPair": text_of(i + 1 + i % 2), "score": (i * 5 % 7) / 7},
@@ -92,10 +106,10 @@ class Trained:
     def head(self, pooled):
         return pooled @ self.weight.T + self.bias
 
-    def train(self, loss_of):
-        optimizer = torch.optim.SGD(self.parameters, lr=RATE)
+    def train(self, loss_of, steps=STEPS, rate=RATE):
+        optimizer = torch.optim.SGD(self.parameters, lr=rate)
         losses = []
-        for _ in range(STEPS):
+        for _ in range(steps):
             optimizer.zero_grad()
             loss = loss_of()
             loss.backward()
@@ -236,6 +250,63 @@ def multi_label(name):
         "answers": [{"labels": [label for label, has in zip(names, own) if has], "probabilities": dict(zip(names, row))}
                     for own, row in zip(given["test"].tolist(), probabilities["test"].tolist())],
     }
+
+
+def token_classification():
+    names = ["O", "B-part", "I-part", "B-view", "I-view"]
+    read = tokens("bert")
+
+    def batch(split):
+        """ids, mask, labels of first tokens, and their places"""
+        sequences, labels, places = [], [], []
+        for words, own in zip(column("tagged", split, "tokens"), column("tagged", split, "labels")):
+            made = read.encode(words, is_pretokenized=True)
+            at = [made.word_ids.index(word) for word in range(len(words))]
+            sequences.append(made.ids)
+            labels.append([names.index(own[made.word_ids[i]]) if i in at else -100 for i in range(len(made.ids))])
+            places.append(at)
+        ids, mask = batched(sequences)
+        return ids, mask, batched(labels, -100)[0], places
+
+    trained = bert("bert", len(names))
+    logits = lambda ids, mask: trained.head(trained.model(input_ids=ids, attention_mask=mask).last_hidden_state)
+    cross = lambda z, y: torch.nn.functional.cross_entropy(z.transpose(1, 2), y)
+    ids, mask, labels, _ = batch("train")
+    # enough that some words are found, and not all
+    losses = trained.train(lambda: cross(logits(ids, mask), labels), 20, 0.4)
+    scores, answers = {}, []
+    for split in ("validation", "test"):
+        ids, mask, labels, places = batch(split)
+        with torch.no_grad():
+            z = logits(ids, mask)
+        right, given = column("tagged", split, "labels"), []
+        for row, at in enumerate(places):
+            own = torch.log_softmax(z[row, at].double(), -1)
+            best = max(possible(len(at), names), key=lambda path: sum(own[i, label].item() for i, label in enumerate(path)))
+            given.append([names[label] for label in best])
+            if split == "test":
+                answers.append({"spans": spans(column("tagged", split, "tokens")[row], given[-1], [own[i, label].exp().item() for i, label in enumerate(best)])})
+        scores[split] = {"f1": seqeval.f1_score(right, given), "precision": seqeval.precision_score(right, given), "recall": seqeval.recall_score(right, given),
+                         "accuracy": seqeval.accuracy_score(right, given), "loss": cross(z, labels).item()}
+    own = plan({"source": "bert", "task": {"kind": "token-classification"}, "head": "zeros"}, {"format": "token-classification", **files("tagged"), "maxLength": 24}, ENCODER)
+    own["optimizer"]["learningRate"], own["training"]["steps"] = 0.4, 20
+    return {"plan": own, "losses": losses, "scores": scores, "baseline": None, "answers": answers}
+
+
+def possible(length, names):
+    """All sequences that BIO allows."""
+    paths = [[]]
+    for _ in range(length):
+        paths = [path + [label] for path in paths for label, name in enumerate(names)
+                 if name[0] != "I" or (path and names[path[-1]] in ("B" + name[1:], name))]
+    return paths
+
+
+def spans(words, labels, probabilities):
+    """As seqeval finds them, with their characters in the words joined by spaces."""
+    starts = np.cumsum([0] + [len(word) + 1 for word in words]).tolist()
+    return [{"text": " ".join(words[first:last + 1]), "start": starts[first], "end": starts[last + 1] - 1, "label": type,
+             "score": float(np.mean(probabilities[first:last + 1]))} for type, first, last in get_entities(labels)]
 
 
 def threshold(probabilities, right):
@@ -512,6 +583,7 @@ made = {
     "regression": regression(),
     "multi-label, half of the rows": multi_label("topics"),
     "multi-label, none that half has": multi_label("seldom"),
+    "token-classification": token_classification(),
     "embedding": embedding(),
     "similarity by order": similarity("cosent"),
     "similarity by cosine": similarity("cosine"),

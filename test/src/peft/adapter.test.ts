@@ -97,7 +97,7 @@ test.each([
   ],
   [
     { task_type: "QUESTION_ANS" },
-    'adapter_config.json: task_type: found "QUESTION_ANS"; expected "SEQ_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM" or null'
+    'adapter_config.json: task_type: found "QUESTION_ANS"; expected "SEQ_CLS", "TOKEN_CLS", "CAUSAL_LM", "FEATURE_EXTRACTION", "SEQ_2_SEQ_LM" or null'
   ],
   [
     { peft_type: "LOKR" },

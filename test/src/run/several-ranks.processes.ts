@@ -21,7 +21,7 @@ import { jsonLines, TIMEOUT, tinyPlan } from "../../e2e/fixtures.ts"
 import { imagesPlan, imagesWorkspace } from "../../e2e/images-workspace.ts"
 import { pictures, plan as picturesPlan } from "../../e2e/pictures.ts"
 import { seq2seqPlan, t5, writeSourceTargets } from "../../e2e/seq2seq-workspace.ts"
-import { relatedRows, scoredRows, topicRows } from "../../e2e/text-kinds.ts"
+import { relatedRows, scoredRows, taggedRows, topicRows } from "../../e2e/text-kinds.ts"
 import { alike, endsOf, expectSame, trainOnRanks } from "../../e2e/train-on-ranks.ts"
 import { ranksInProcess } from "../../ranks.ts"
 
@@ -38,6 +38,7 @@ beforeAll(() => {
   for (const [name, rows] of Object.entries({
     scored: scoredRows,
     topics: topicRows,
+    tagged: taggedRows,
     related: relatedRows,
     alike: alikeRows
   })) {
@@ -63,6 +64,14 @@ const plans = {
     target: "stars"
   }),
   "multi-label": encoder({ format: "multi-label", train: "topics.jsonl", validation: "topics-more.jsonl" }),
+  // windows of six tokens: most rows have several
+  "token-classification": encoder({
+    format: "token-classification",
+    train: "tagged.jsonl",
+    validation: "tagged-more.jsonl",
+    maxLength: 6,
+    stride: 2
+  }),
   embedding: encoder({
     format: "embedding",
     train: "related.jsonl",

@@ -84,6 +84,7 @@ const facts = (more: Partial<Facts> = {}): Facts => ({
   validation: 240,
   test: 800,
   newHead: true,
+  words: false,
   ...more
 })
 const chosen = (more: Partial<Facts> = {}) => valuesOf(choose(facts(more)))
@@ -130,6 +131,14 @@ describe("rules", () => {
   test("no split to look at: no evaluation; a head on a pooler: no rate of its own", () => {
     expect(changed({ validation: null, test: null })).toEqual([])
     expect(changed({ newHead: false })).toEqual(["optimizer.headLearningRate"])
+  })
+
+  test("labels of words: more steps, and long texts are read in windows", () => {
+    expect(changed({ words: true })).toEqual(["training.steps"])
+    const reasonOf = (words: boolean) =>
+      choose(facts({ words, longest: 99 })).find(({ path }) => path === "data.maxLength")
+    expect(reasonOf(false)?.reason).toEndWith("the longest has 99 and is truncated")
+    expect(reasonOf(true)?.reason).toEndWith("the longest has 99 and is read in windows")
   })
 
   test("every measured value names its source", () => {

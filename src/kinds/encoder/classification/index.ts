@@ -15,10 +15,10 @@ export const classification = headKind<ClassificationPlan, ClassificationData>({
   words: classWords,
   detecting: detectClasses,
   adopting: {
-    sections: ({ model, labels, outputs }, evaluated) => {
+    sections: ({ start, labels, outputs }, evaluated) => {
       // classes without names are numbers in rows
       const numbered = Array.from({ length: outputs }, (_, i) => (evaluated ? `${i}` : `LABEL_${i}`))
-      const withLabels = model.head === "checkpoint" && !evaluated ? {} : { labels: labels ?? numbered }
+      const withLabels = start === "checkpoint" && !evaluated ? {} : { labels: labels ?? numbered }
       return { kind: "classification", data: withLabels }
     },
     sample: ([label = ""]) => sampleTexts.map((text) => ({ text, label }))

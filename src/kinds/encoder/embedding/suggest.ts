@@ -48,7 +48,7 @@ const choose = (resolved: ResolvedRelatedPlan, heldOut: number): ReadonlyArray<C
   return [
     maxLength(resolved),
     ...loraPro(
-      { ...sizesOf(resolved.model.sites), hiddenSize: resolved.model.hiddenSize, newHead: false },
+      { ...sizesOf(resolved.model.sites), hiddenSize: resolved.model.hiddenSize },
       measured("optimizer.learningRate", rates.loraProFull, "", findings.relatedRate)
     ),
     length,

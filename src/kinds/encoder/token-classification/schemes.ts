@@ -151,3 +151,10 @@ export const bestLabels = (
   for (const chosen of choices.reverse()) path.push(chosen[path.at(-1)!]!)
   return path.reverse()
 }
+
+/** Returns the types of entities of labels, sorted; labels without a scheme are their own types. */
+export const typesOf = (labels: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const isScheme = schemeOf(labels) !== undefined
+  const types = labels.flatMap((label) => (!isScheme ? [label] : label === OUTSIDE ? [] : [parse(label).type]))
+  return [...new Set(types)].sort()
+}

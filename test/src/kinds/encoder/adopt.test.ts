@@ -28,7 +28,10 @@ test("an adapter has a head where its task, its class or its tensors say so, and
   expect(await headOf({ task: null, className: "BertModel" })).toBeNull()
   for (const adapter of [{ task: "SEQ_CLS" }, { task: null, className: "BertForSequenceClassification" }])
     expect(await headOf(adapter)).toMatchObject({
-      model: { task: { pooling: "pooler" }, head: "checkpoint" },
+      pooling: "pooler",
+      start: "checkpoint",
       outputs: 3
     })
+  for (const adapter of [{ task: "TOKEN_CLS" }, { task: null, className: "BertForTokenClassification" }])
+    expect(await headOf(adapter)).toEqual({ start: "checkpoint", labels: null, outputs: 3, maxLength: 40 })
 })
