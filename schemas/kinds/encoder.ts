@@ -44,13 +44,13 @@ export const texts = {
   )
 }
 
+/** Returns the schema of the maximum length of texts. */
+export const textLength = (description: string) => integer(4, 8192, description, "tokens").pipe(withDefault(128))
+
 export const textLengths = {
-  maxLength: integer(
-    4,
-    8192,
-    "Maximum tokens per text, or per pair of texts, including special tokens. The rest is cut off, from the longer text of a pair first.",
-    "tokens"
-  ).pipe(withDefault(128)),
+  maxLength: textLength(
+    "Maximum tokens per text, or per pair of texts, including special tokens. The rest is cut off, from the longer text of a pair first."
+  ),
   bucketPool: count(
     1,
     "Batches per pool. Shuffled rows are sorted by length within a pool, so that a batch holds texts of similar length.",

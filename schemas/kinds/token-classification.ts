@@ -6,7 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { choice, count, withDefault } from "../fields.ts"
-import { encoderSection, headOfTask, headRules, textLengths } from "./encoder.ts"
+import { encoderSection, headOfTask, headRules, textLength, textLengths } from "./encoder.ts"
 import { labelList } from "./labels.ts"
 import { column, type PlanKind, planOf, splits } from "./plan.ts"
 
@@ -39,9 +39,9 @@ export const TokenClassificationSection = Schema.Struct({
     ["first", "all"],
     "Tokens of a word that learn its label: the first, or all. Predictions are the first token's."
   ).pipe(withDefault("first")),
-  maxLength: textLengths.maxLength.annotate({
-    description: "Maximum tokens per text, including special tokens. Longer texts are read in windows that overlap."
-  }),
+  maxLength: textLength(
+    "Maximum tokens per text, including special tokens. Longer texts are read in windows that overlap."
+  ),
   stride: count(0, "Tokens that neighbouring windows of a long text share, at most half of a window.", "tokens").pipe(
     withDefault(32)
   ),

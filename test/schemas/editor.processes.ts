@@ -86,6 +86,9 @@ const annotation = (ast: SchemaAST.AST, name: string): unknown =>
     .filter((value) => value !== undefined)
     .at(-1)
 
+/** A value of a field without a default: of a plan that no alternative allows a server shows any of them. */
+const anyOf = ({ _tag }: SchemaAST.AST): unknown => (_tag === "Arrays" ? ["¦"] : _tag === "Number" ? 64 : "¦")
+
 /** What the schema says of a field, or of its alternatives, of which a server shows the likeliest. */
 const descriptionsIn = (ast: SchemaAST.AST): ReadonlyArray<string> => [
   String(annotation(ast, "description")),
@@ -114,8 +117,7 @@ describe.each([
       const set = Object.hasOwn(present, key)
       if (!set) expect([key, offered.get(key)]).toEqual([key, expect.stringMatching(/.{5}/)])
       if (key === "$schema") continue // a server takes what is written there for the schema itself
-      // of plans without a valid alternative a server shows any, so a list is a list
-      const value = set ? present[key] : (annotation(type, "default") ?? (type._tag === "Arrays" ? ["¦"] : "¦"))
+      const value = set ? present[key] : (annotation(type, "default") ?? anyOf(type))
       const text = await hover(set ? plan : put(plan, [...path, key], value), key, value)
       const known = descriptionsIn(type).some((description) => text.includes(description))
       expect([key, text, known || type._tag === "Literal"]).toEqual([key, expect.stringMatching(/.{5}/), true])
