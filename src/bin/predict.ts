@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import { counted } from "../boundary/index.ts"
+import { isRowsName } from "../data/index.ts"
 import { isThere } from "../files/index.ts"
 import type { Prediction } from "../kinds/index.ts"
 import {
@@ -92,7 +93,7 @@ export const predict = ({ run: location, texts, data, out, base, device, threads
 const noteFile = (texts: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const [only, ...more] = texts
-    if (only === undefined || more.length > 0 || !/\.(jsonl?|ndjson|csv|tsv|parquet)(\.gz)?$/i.test(only)) return
+    if (only === undefined || more.length > 0 || !isRowsName(only)) return
     if (yield* isThere(only))
       yield* tell(`note: ${only} was read as a text; use --data ${only} to predict the rows of the file`)
   })

@@ -176,7 +176,7 @@ const wrapperOf = (folders: Folders, inside: string): string => {
 }
 
 const isTable = (files: ReadonlyArray<string>): boolean =>
-  files.some((name) => /\.(csv|tsv|jsonl?|ndjson|parquet)(\.gz)?$/i.test(name))
+  files.some((name) => /\.(csv|tsv|jsonl?|ndjson|parquet|conll|iob2|bio)(\.gz)?$/i.test(name))
 
 /** Returns an archive, or a folder in it, as a tree. */
 export const archiveTree = (zip: Zip, address: string, inside: string): Tree => {

@@ -29,7 +29,7 @@ refuses("suggest", w, [
     args: () => of("llama", w.write("notes.txt", "not data")),
     says: [
       "notes.txt: the extension .txt does not say which format the file has",
-      "expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv"
+      "expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv, .tsv, .conll"
     ]
   },
   {

@@ -86,6 +86,37 @@ test("a text longer than a window has the spans of its sentences", async () => {
   expect(spans.at(-1)!.start).toBeGreaterThan(text.length * 0.8)
 })
 
+test("columns of words and labels in IOB1 train to the bytes of their rows in BIO", async () => {
+  const rows = taggedRows(24)
+  const inColumns = rows.map(({ tokens, labels }) =>
+    tokens.map((word, i) => {
+      const [before, label] = [labels[i - 1] ?? "O", labels[i]!]
+      return `${word} X ${label.startsWith("B-") && before.slice(2) !== label.slice(2) ? `I${label.slice(1)}` : label}\n`
+    })
+  )
+  // the neighbours of one type that make it IOB1
+  w.write("pair.jsonl", jsonLines([...rows, { tokens: ["plot", "cast"], labels: ["B-part", "B-part"] }]))
+  w.write(
+    "pair.conll",
+    `-DOCSTART- X O\n\n${[...inColumns.map((lines) => lines.join("")), "plot X I-part\ncast X B-part\n"].join("\n")}`
+  )
+  for (const name of ["jsonl", "conll"]) {
+    w.write(`${name}.json`, plan({ train: `pair.${name}` }))
+    const { stderr } = await succeed(
+      w.cli(["train", `${name}.json`, "--out", `runs/${name}`, "--set", "training.steps=3", ...onWasm])
+    )
+    expect(stderr.includes("the labels are IOB1")).toBe(name === "conll")
+  }
+  const bytes = await Promise.all(
+    ["jsonl", "conll"].map((name) => Bun.file(w.path(`runs/${name}/adapter/adapter_model.safetensors`)).bytes())
+  )
+  expect(bytes[0]).toEqual(bytes[1]!)
+  const { stderr } = await succeed(
+    w.cli(["suggest", "--model", "bert", "--data", "pair.conll", "--out", "columns.json"])
+  )
+  expect(stderr).toContain('"tokens" and "labels"')
+})
+
 test("labels may be numbers", async () => {
   const names = ["O", "B-part", "I-part", "B-view", "I-view"]
   const numbered = taggedRows(24).map(({ tokens, labels }) => ({ tokens, labels: labels.map((l) => names.indexOf(l)) }))

@@ -23,7 +23,20 @@ import { json } from "./json.ts"
 import { jsonLines, linesOf } from "./jsonl.ts"
 import { parquet } from "./parquet.ts"
 
-const formats: ReadonlyArray<FileFormat> = [jsonLines, json, csv, tsv, parquet]
+const conll: FileFormat = {
+  name: "CoNLL columns",
+  extensions: ["conll", "iob2", "bio"],
+  rows: "a word and its label per line",
+  gzip: true,
+  // few files need it
+  open: (file, wanted) =>
+    Effect.flatMap(
+      Effect.promise(() => import("./conll.ts")),
+      ({ openConll }) => openConll(file, wanted)
+    )
+}
+
+const formats: ReadonlyArray<FileFormat> = [jsonLines, json, csv, tsv, conll, parquet]
 
 /** Returns the row writer for a file name. Fails for extensions whose format cannot be written. */
 export const rowWriter = (path: string): Effect.Effect<NonNullable<FileFormat["write"]>, DataError> => {
@@ -132,7 +145,7 @@ const extensionsText = ({ extensions, rows }: FileFormat): string => {
   return rows === undefined ? names : `${names} (${rows})`
 }
 
-/** ".jsonl, .ndjson (one object a line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet" */
+/** ".jsonl, .ndjson (one object a line), .json (a list of objects), .csv, .tsv, .conll, .iob2 or .bio (a word and its label per line), each also as .gz, or .parquet" */
 const expected = [true, false]
   .map((gzip) => {
     const names = formats.filter((format) => format.gzip === gzip).map(extensionsText)

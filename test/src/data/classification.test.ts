@@ -186,7 +186,7 @@ describe("openClassification", () => {
       "none.jsonl, rows.jsonl, rows.txt: 3 problems:
         none.jsonl: no such file (looked for /none.jsonl)
         rows.jsonl:1: found 1, expected an object
-        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
+        rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv, .tsv, .conll, .iob2 or .bio (a word and its label per line), each also as .gz, or .parquet"
     `)
   })
 

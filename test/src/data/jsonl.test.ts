@@ -137,7 +137,7 @@ describe("files that cannot be used", () => {
     ["LICENSE", "a name without an extension"]
   ])("%s: unknown formats are not guessed at", async (path, beginning) => {
     expect(await failureOf(openLabelledFile(path, columns))).toBe(
-      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet`
+      `${path}: ${beginning} does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv, .tsv, .conll, .iob2 or .bio (a word and its label per line), each also as .gz, or .parquet`
     )
   })
 

@@ -282,7 +282,7 @@ describe("a file", () => {
     [
       "of an unknown format",
       () => "rows.txt",
-      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv, .tsv, .conll, .iob2 or .bio (a word and its label per line), each also as .gz, or .parquet"
     ]
   ])("%s", async (_, path, message) => {
     expect(await failureOf(Stream.runDrain(rows(path(), anything)))).toBe(message)

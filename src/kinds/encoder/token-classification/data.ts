@@ -34,7 +34,7 @@ import {
 } from "../../../data/index.ts"
 import type { SplitSummary } from "../../../plan/index.ts"
 import { listIn } from "../../rows/columns.ts"
-import { mayFollow, type Scheme, schemeLabels, schemeOf, typesOf } from "./schemes.ts"
+import { bioOfIob1, isIob1, mayFollow, type Scheme, schemeLabels, schemeOf, typesOf } from "./schemes.ts"
 
 /** A text as its words and their labels; `text`: the words with spaces between them. */
 export interface LabelledWords extends TextFields, Located {
@@ -77,7 +77,17 @@ export const openTokenClassification = (
   seed: number
 ): Effect.Effect<TokenClassificationData, DataError, Scope.Scope> =>
   Effect.gen(function* () {
-    const files = yield* openSplitFiles(section, (path) => openWords(path, section))
+    const opened = yield* openSplitFiles(section, (path) => openWords(path, section))
+    const given = Object.values(opened).flatMap((file) => neighboursIn(file).map(([, label]) => label))
+    const isBio = schemeOf(section.labels ?? given) === "BIO"
+    const hasIob1 = (file: WordsFile) => isBio && isIob1(neighboursIn(file))
+    const files = mapSplits(opened, (file) => (hasIob1(file) ? asBio(file) : file))
+    const readAsBio = Object.values(opened)
+      .filter(hasIob1)
+      .map(
+        ({ where }) =>
+          `${where}: the labels are IOB1 (entities begin with I-, and with B- only after another of their type); they are read as BIO`
+      )
     const { train } = files
     const labels = section.labels ?? labelsIn(train)
     const many = tooManyLabels(train.where, labels)
@@ -106,11 +116,31 @@ export const openTokenClassification = (
     return {
       labels,
       splits,
-      warnings: [...unseen, ...repeatWarnings(rows)],
+      warnings: [...readAsBio, ...unseen, ...repeatWarnings(rows)],
       describe: () =>
         describedSplits(splits, ({ counts }) => ({ classes: types.map((label, i) => ({ label, rows: counts[i]! })) }))
     }
   })
+
+const neighboursIn = ({ pairs }: WordsFile) =>
+  [...pairs.values()].flatMap(({ before, after }) => (after === null ? [] : [[before, after] as const]))
+
+const asBio = (file: WordsFile): WordsFile => ({
+  ...file,
+  pairs: new Map(
+    [...file.pairs].map(([key, { after, ...pair }]) => [
+      key,
+      { ...pair, after: after === null ? null : bioOfIob1(pair.before, after) }
+    ])
+  ),
+  read: (rows) =>
+    Effect.map(file.read(rows), (some) =>
+      some.map((row) => ({
+        ...row,
+        labels: row.labels.map((label, i) => bioOfIob1(row.labels[i - 1] ?? null, label))
+      }))
+    )
+})
 
 const openWords = (path: string, section: TokenClassificationSection) =>
   Effect.suspend(() => {

@@ -68,6 +68,17 @@ export const mayFollow = (before: string | null, after: string | null, scheme: S
   return (a.prefix === first || a.prefix === inside) && (b.prefix === inside || b.prefix === last)
 }
 
+/** Returns a label of IOB1 as one of BIO: in IOB1 an entity begins with I, and with B only right after another of its type. */
+export const bioOfIob1 = (before: string | null, label: string): string => {
+  const [a, b] = [parse(before ?? OUTSIDE), parse(label)]
+  return b.prefix !== "I" || (a.prefix !== OUTSIDE && a.type === b.type) ? label : `B-${b.type}`
+}
+
+/** Checks whether neighbouring labels are those of IOB1 and not of BIO: some entities begin with I, and each B is right after its own type. */
+export const isIob1 = (pairs: ReadonlyArray<readonly [before: string | null, label: string]>): boolean =>
+  pairs.some(([before, label]) => bioOfIob1(before, label) !== label) &&
+  pairs.every(([before, label]) => parse(label).prefix !== "B" || bioOfIob1(before, `I${label.slice(1)}`) !== label)
+
 /** Returns the first place at which labels are impossible in a scheme, `labels.length` for an entity that does not end; undefined if none is. */
 export const firstImpossible = (labels: ReadonlyArray<string>, scheme: Scheme): number | undefined => {
   for (let at = 0; at <= labels.length; at++)

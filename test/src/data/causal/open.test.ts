@@ -86,7 +86,7 @@ describe("files", () => {
   test("unlike ones are refused with the reason", async () => {
     const train = fileOf("txt", "a")
     expect(await failureOf(open({ format: "text", train }))).toBe(
-      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv or .tsv, each also as .gz, or .parquet"
+      "rows.txt: the extension .txt does not say which format the file has; expected .jsonl, .ndjson (one object per line), .json (a list of objects), .csv, .tsv, .conll, .iob2 or .bio (a word and its label per line), each also as .gz, or .parquet"
     )
     const noGzip = fileOf("jsonl.gz", "{}")
     expect(await failureOf(open({ format: "text", train: noGzip }))).toStartWith(

@@ -21,6 +21,55 @@ const written: Readonly<Record<string, string>> = {
   csv: `text,label\n${rows.map(({ text, label }) => `"${text}",${label}`).join("\n")}\n`
 }
 
+const words = { tokens: ["a", "fine", "film"], labels: ["O", "B-x", "I-x"] }
+
+describe.each(["conll", "iob2", "bio"])(".%s", (extension) => {
+  const rowsIn = (content: string) => Stream.runCollect(records(fileOf(extension, content)))
+  const read = async (content: string) =>
+    (await run(rowsIn(content))).map(({ value, where }) => [Number(where.split(":").at(-1)), value] as const)
+
+  test("a row is the lines up to a blank one", async () => {
+    const one = "a O\nfine B-x\nfilm I-x\n"
+    const spaced = one.replaceAll(" ", "  ").replaceAll("\n", "\r\n")
+    const tabs = one.replaceAll(" ", "\t")
+    for (const text of [one, spaced, tabs, `# id 1 2\n${one}`, `# id\n# domain a b\n${tabs}`, one.trimEnd()])
+      for (const gap of ["\n", "\r\n", "\n \n\n", "\n-DOCSTART- -X- O\n\n"]) {
+        const rows = await read(`${text.endsWith("\n") ? text : `${text}\n`}${gap}${text}`)
+        expect(rows.map(([, row]) => row)).toEqual([words, words])
+      }
+  })
+
+  test("lines count from the file's first", async () => {
+    expect((await read("\n\na O\n\n\nb O\n\n-DOCSTART- O\n\nc O\n")).map(([line]) => line)).toEqual([3, 6, 8])
+  })
+
+  test("columns between the words and their labels have numbers; between tabs a word may have spaces", async () => {
+    expect(await read("New York\tNNP\tB-x\n#\tSYM\tO")).toEqual([
+      [1, { tokens: ["New York", "#"], column2: ["NNP", "SYM"], labels: ["B-x", "O"] }]
+    ])
+  })
+
+  test("a text is whole where a chunk of the file ends in it, or before the blank line", async () => {
+    const starts = Array.from({ length: 60_000 }, (_, i) => (i % 7 === 0 ? "-DOCSTART- O\n\n" : ""))
+    const texts = starts.map((start, i) => `${start}word${i} B-x\nof${i} O\n`)
+    expect(texts.join("\n").length).toBeGreaterThan(1.5 * 2 ** 20)
+    const rows = (await read(texts.join("\n"))).map(([, row]) => row)
+    expect(rows).toEqual(texts.map((_, i) => ({ tokens: [`word${i}`, `of${i}`], labels: ["B-x", "O"] })))
+  })
+
+  test("what may be read otherwise than it was meant is an error with its line", async () => {
+    const content = "a O\nb\n\na\tb\tO\nc\tO\n\n# 1\nb O\n\n# c\n\n"
+    const problems = (await failureOf(rowsIn(content))).split("\n").slice(1)
+    expect(problems.map((line) => line.replace(/.*?:/, ""))).toEqual([
+      "1: line 2 has no label; expected a word and its label, with a tab or spaces between them: b",
+      "4: line 4 has 3 columns, but line 5 has 2: a b O",
+      '7: line 7 is a comment or the word "#"; remove it, or separate the columns with tabs: # 1',
+      '10: line 10 is a comment or the word "#"; remove it, or separate the columns with tabs: # c'
+    ])
+    expect(await failureOf(rowsIn("-DOCSTART- O\n"))).toEndWith(":1: has no words")
+  })
+})
+
 describe.each(Object.entries(written))(".%s", (extension, content) => {
   const files = [fileOf(extension, content), fileOf(`${extension}.gz`, gzipSync(content))]
 

@@ -2,8 +2,10 @@
 import { expect, describe as suite, test } from "bun:test"
 import {
   bestLabels,
+  bioOfIob1,
   entitiesOf,
   firstImpossible,
+  isIob1,
   labelsOf,
   type Scheme,
   schemeLabels,
@@ -74,6 +76,30 @@ test("the scheme is inferred from prefixes", () => {
   expect(schemeOf(["B-a", "O"])).toBe("BIO")
   expect(schemeOf(["B-a", "S-b"])).toBe("BIOES")
   expect(schemeOf(["person", "O"])).toBeUndefined()
+})
+
+/** Entities of two types over `length` words, as IOB1: B only between neighbours of one type. */
+const iob1 = (row: ReadonlyArray<string>) =>
+  row.map((label, i) =>
+    label.startsWith("B-") && (i === 0 || row[i - 1]!.slice(2) !== label.slice(2)) ? `I${label.slice(1)}` : label
+  )
+const pairsOf = (row: ReadonlyArray<string>) => row.map((label, i) => [row[i - 1] ?? null, label] as const)
+
+test("labels of IOB1 have the entities of their BIO", () => {
+  const labels = schemeLabels(["a", "b-c"], "BIO")
+  const rows = labels.flatMap((x) =>
+    labels.flatMap((y) => labels.flatMap((z) => labels.map((last) => [x, y, z, last])))
+  )
+  const possible = rows.filter((row) => firstImpossible(row, "BIO") === undefined)
+  for (const row of possible) {
+    expect(pairsOf(iob1(row)).map(([before, label]) => bioOfIob1(before, label))).toEqual(row)
+    // BIO itself is taken for IOB1 only where both are the same
+    expect(isIob1(pairsOf(row))).toBe(false)
+    const begins = row.some((label, i) => label !== iob1(row)[i])
+    expect(isIob1(pairsOf(iob1(row)))).toBe(begins)
+  }
+  // a wrong row of BIO is not IOB1
+  expect(isIob1([...pairsOf(["B-a", "O"]), ...pairsOf(["O", "I-a"])])).toBe(false)
 })
 
 test("impossible labels have a place", () => {
