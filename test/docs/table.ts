@@ -583,6 +583,7 @@ export const table: Readonly<Record<string, PageRow>> = {
         { tokens: ["New", "York"], labels: ["B-place", "I-person"] }
       )
     },
+    plain: { "Anna   NNP": "a file of words in columns: src/data/formats/formats.test.ts reads such files" },
     shorter: { "bun run train examples/plans/tagged.json": fewOf("examples/data/tagged") },
     unlike: { "Anna:": twoSteps, "Tom:": twoSteps, '{"text":': twoSteps }
   },
